@@ -26,6 +26,7 @@ mod market;
 mod pages;
 mod paths;
 mod pausing;
+mod prepared;
 mod program;
 mod proxies;
 mod publishers;

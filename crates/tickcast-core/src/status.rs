@@ -41,10 +41,13 @@ pub enum CloseReason {
     Busy,
     /// What the reader was permitted to read, it was permitted until now.
     Expired,
+    /// Somebody who knows the name of the stream has deleted it.
+    Deleted,
 }
 
 impl CloseReason {
-    /// Returns the name that readers receive: `draining`, `lagging`, `busy` or `expired`.
+    /// Returns the name that readers receive: `draining`, `lagging`, `busy`, `expired` or
+    /// `deleted`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -52,6 +55,7 @@ impl CloseReason {
             Self::Lagging => "lagging",
             Self::Busy => "busy",
             Self::Expired => "expired",
+            Self::Deleted => "deleted",
         }
     }
 }

@@ -151,6 +151,10 @@ pub(crate) struct Layer {
     #[arg(long, env = "TICKCAST_MAX_CONNECTIONS", value_name = "N")]
     pub(crate) max_connections: Option<usize>,
 
+    /// Maximum number of prepared streams (POST /v1/streams) [default: 10000]
+    #[arg(long, env = "TICKCAST_MAX_PREPARED_STREAMS", value_name = "N")]
+    pub(crate) max_prepared_streams: Option<usize>,
+
     /// Folder for the tape; after a restart, the server and its clients continue from the end of
     /// the tape [default: in memory]
     #[arg(long, env = "TICKCAST_DATA", value_name = "DIR")]

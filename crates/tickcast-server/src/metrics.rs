@@ -60,6 +60,12 @@ impl Collector for Snapshot {
         )?;
         gauge(
             &mut encoder,
+            "prepared_streams",
+            "Prepared streams",
+            stats.prepared_streams as u64,
+        )?;
+        gauge(
+            &mut encoder,
             "filter_patterns",
             "Patterns of all filters in use",
             stats.filters.patterns,

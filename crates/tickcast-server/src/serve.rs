@@ -130,8 +130,8 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns the CORS rules. Any page may read a stream, resume a stream, and change a stream whose
-/// name the page knows, because no answer to another origin can be read with a cookie. No page may
+/// Returns the CORS rules. Any page may read a stream, resume a stream, and change or end a stream
+/// whose name the page knows, because no answer to another origin can be read with a cookie. No page may
 /// publish. CORS always allows `POST`, so `Authorization` is among the allowed headers only if
 /// readers need it; a page then still needs the token of a publisher to publish.
 fn cors(by_token: bool) -> CorsLayer {
@@ -139,7 +139,7 @@ fn cors(by_token: bool) -> CorsLayer {
     let authorization = by_token.then_some(header::AUTHORIZATION);
     CorsLayer::new()
         .allow_origin(tower_http::cors::Any)
-        .allow_methods([Method::GET, Method::PATCH])
+        .allow_methods([Method::GET, Method::PATCH, Method::DELETE])
         .allow_headers(
             [
                 header::ACCEPT,
@@ -162,6 +162,7 @@ fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
         .max_filter_bytes(settings.max_filter_bytes)
         .max_answer_bytes(settings.max_answer_bytes)
         .max_buffered_bytes(settings.max_buffered_bytes)
+        .max_prepared_streams(settings.max_prepared_streams)
         .flush_interval(settings.flush_interval.0)
         .max_lag(settings.max_lag.0)
         .require_viewer(settings.access.by_token())

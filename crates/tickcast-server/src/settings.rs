@@ -45,6 +45,7 @@ pub(crate) struct Settings {
     /// Maximum number of connections. The server serves at most as many connections as the system
     /// allows.
     pub(crate) max_connections: usize,
+    pub(crate) max_prepared_streams: usize,
     pub(crate) limits: Limits,
     /// Maximum number of bytes of all filters in use.
     pub(crate) max_filter_bytes: usize,
@@ -166,6 +167,12 @@ impl Settings {
             file.max_connections,
             memory::connections(available),
         )?;
+        let max_prepared_streams = layers.pick(
+            "max_prepared_streams",
+            flags.max_prepared_streams,
+            file.max_prepared_streams,
+            10_000,
+        );
         let limits = layers.pick_limits(&flags, &file, memory::fitting(available))?;
         let post_options = SourceOptions::default();
         let max_ahead = layers
@@ -207,6 +214,7 @@ impl Settings {
             max_lag,
             io_backend,
             max_connections,
+            max_prepared_streams,
             limits,
             max_filter_bytes: memory::shared_bytes(available),
             max_answer_bytes: memory::shared_bytes(available),

@@ -16,13 +16,14 @@ mod query;
 mod schema;
 mod status;
 pub(crate) mod stream;
+mod streams;
 mod symbol_path;
 mod tick_format;
 mod ticks;
 mod view;
 
 use axum::Router;
-use axum::routing::{delete, get, patch, post};
+use axum::routing::{delete, get, post};
 
 #[cfg(feature = "openapi")]
 pub use openapi::openapi;
@@ -37,7 +38,7 @@ use view::ReadState;
 impl Hub {
     /// Returns the routes for readers: `GET /prices/stream`, `/v1/stream`, `/v1/prices`,
     /// `/v1/prices/{symbol}`, `/v1/symbols`, `/v1/candles/{symbol}`, `/v1/ticks/{symbol}`,
-    /// `/v1/status`, and `PATCH /v1/streams/{stream}`.
+    /// `/v1/status`, `POST /v1/streams`, and `GET`, `PATCH` and `DELETE /v1/streams/{stream}`.
     ///
     /// Each route answers for the [`Viewer`](crate::access::Viewer) in the request's extensions. A
     /// request without a viewer may read everything, unless the hub
@@ -48,7 +49,13 @@ impl Hub {
         Router::new()
             .route("/prices/stream", get(stream::prices_stream))
             .route("/v1/stream", get(stream::stream))
-            .route("/v1/streams/{stream}", patch(change::change))
+            .route("/v1/streams", post(streams::prepare))
+            .route(
+                "/v1/streams/{stream}",
+                get(streams::read)
+                    .patch(change::change)
+                    .delete(streams::delete),
+            )
             .route("/v1/prices", get(prices::prices))
             .route("/v1/prices/{symbol}", get(market::price))
             .route("/v1/symbols", get(market::symbols))

@@ -6,6 +6,7 @@ mod change;
 mod ending;
 mod filters;
 mod lanes;
+mod prepared_streams;
 mod subjects;
 #[cfg(test)]
 mod tests;
@@ -18,7 +19,8 @@ use tickcast_core::{Cursor, Epoch, Now, Seq, Sequencer, SourceId, TickError, Tim
 
 pub use builder::{BuildError, HubBuilder};
 use filters::Filters;
-pub(crate) use filters::{FilterRefusal, Prepared};
+pub(crate) use filters::{FilterRefusal, PreparedFilter};
+use prepared_streams::PreparedStreams;
 pub(crate) use subjects::SubjectPermit;
 use subjects::Subjects;
 
@@ -30,7 +32,9 @@ use crate::lane::LaneHandle;
 use crate::log::Log;
 use crate::sources::{Source, Sources};
 use crate::stats::{Delays, DiskStats, HubStats, SourceStats};
-use crate::subscription::{Expiry, Subscription};
+#[cfg(feature = "http")]
+use crate::subscription::ReaderPermit;
+use crate::subscription::{Expiry, PreparedStream, StreamId, Subscription};
 
 /// Maximum time after the end of a permission until a stream ends, in milliseconds. Many streams
 /// may have permissions that end in the same second.
@@ -59,6 +63,7 @@ pub(crate) struct Inner {
     wall: WallClockMonitor,
     filters: Filters,
     subjects: Arc<Subjects>,
+    prepared_streams: PreparedStreams,
     epoch: Epoch,
     #[cfg(feature = "http")]
     answers: Answers,
@@ -150,6 +155,10 @@ impl Hub {
             symbols,
             candles,
             filters: self.0.filters.stats(),
+            prepared_streams: self
+                .0
+                .prepared_streams
+                .count((self.0.clock.uptime(), self.steady_time())),
             can_publish: self.can_publish().is_ok(),
             clock_jumps: self.0.wall.jumps(),
             tape_ticks,
@@ -243,6 +252,30 @@ impl Hub {
     #[cfg(feature = "http")]
     pub(crate) fn open_for(&self, subject: Arc<str>, max: u32) -> Option<SubjectPermit> {
         self.0.subjects.admit(subject, max)
+    }
+
+    /// Adds a prepared stream, unless there are already as many as the settings allow. Returns this
+    /// maximum otherwise.
+    #[cfg(feature = "http")]
+    pub(crate) fn add_prepared_stream(&self, stream: Arc<PreparedStream>) -> Result<(), usize> {
+        let max = self.0.settings.max_prepared_streams;
+        let now = (self.0.clock.uptime(), self.steady_time());
+        match self.0.prepared_streams.insert(stream, max, now) {
+            true => Ok(()),
+            false => Err(max),
+        }
+    }
+
+    /// Returns the prepared stream with this name.
+    pub(crate) fn prepared_stream(&self, id: StreamId) -> Option<Arc<PreparedStream>> {
+        let now = (self.0.clock.uptime(), self.steady_time());
+        self.0.prepared_streams.get(id, now)
+    }
+
+    /// Returns the place of one more reader of a prepared stream, unless there are too many.
+    #[cfg(feature = "http")]
+    pub(crate) fn read_prepared(&self, stream: &Arc<PreparedStream>) -> Option<ReaderPermit> {
+        stream.admit_reader(self.0.clock)
     }
 
     /// Returns the wall clock, or less if the wall clock has jumped forward since the hub was

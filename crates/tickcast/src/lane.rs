@@ -33,6 +33,7 @@ mod sink;
 mod socket;
 mod statuses;
 mod stream;
+mod stream_names;
 mod stream_sink;
 mod task;
 mod timers;
@@ -58,16 +59,19 @@ pub(crate) use groups::COMPARISONS;
 use groups::{GroupId, Groups, TAPE_PER_BATCHES};
 pub(crate) use handle::LaneHandle;
 pub(crate) use history::{HistoryReader, HistoryRequest, HistoryResponse};
-pub(crate) use inbox::{Change, Command, Inbox, NewStream, ProposedChange};
+pub(crate) use inbox::{
+    Change, ChangeAnswer, ChangeRequest, Command, Inbox, NewStream, ProposedChange,
+};
 pub(crate) use payload::Payload;
 use rendered::StreamPosition;
 use restored::RestoredSymbols;
 pub(crate) use session::RETRY_MS;
-use session::{Session, StreamNames};
+use session::Session;
 pub(crate) use sink::{BatchWriter, Buffered, OneAtATime, Sink, WriteAttempt, WriteOutcome};
 pub(crate) use socket::{DIRECT, HandedOffSocket};
 use statuses::Statuses;
 use stream::{RateState, Stream};
+use stream_names::StreamNames;
 pub use stream_sink::IoBackend;
 pub(crate) use stream_sink::SocketWriter;
 pub(crate) use task::Task;
@@ -206,7 +210,7 @@ impl<S: Sink> Lane<S> {
             session: options,
             expiry,
             ..
-        } = self.resolve_start(subscription);
+        } = self.resolve_start(subscription.following_prepared());
         let pending = matches!(format, EventFormat::Resumable(_, Some(FilterHash::PENDING)));
         let position = match (start, &options) {
             (Start::Snapshot, None) => StreamPosition::Snapshot {
@@ -224,7 +228,6 @@ impl<S: Sink> Lane<S> {
         };
         let session =
             options.map(|options| Box::new(Session::new(*options, rate, self.replica.head())));
-        let name = session.as_ref().map(|session| session.id);
         let rate = rate.map(|rate| Box::new(RateState::new(rate.interval(), now)));
         let (groups, market) = (&mut self.groups, self.replica.market());
         let key = self.streams.try_insert_with_key(|key| {
@@ -249,11 +252,14 @@ impl<S: Sink> Lane<S> {
                 last_write: now,
             })
         })?;
-        if let Some(session) = self.streams[key].session.as_mut().filter(|_| pending) {
-            session.add_all();
+        if let Some(session) = &mut self.streams[key].session {
+            let is_shared = session.prepared_stream.is_some();
+            self.names.insert(session.id, key, is_shared);
+            if pending {
+                session.add_all();
+            }
         }
         let idle_timeout = self.streams[key].idle_timeout(self.limits.keep_alive);
-        self.names.extend(name.map(|name| (name, key)));
         self.stats.opened();
         self.timers.set(now + idle_timeout, key, Timer::IdleCheck);
         match expiry {
@@ -266,6 +272,7 @@ impl<S: Sink> Lane<S> {
             // The hub has started the subscription, so the end is known by the uptime clock.
             Expiry::Never | Expiry::Wall(_) => self.visit(key, now),
         }
+        self.end_if_deleted(key);
         // Bytes that a sink already holds are sent even if there is nothing else to send.
         if let Some(stream) = self.streams.get_mut(key)
             && !stream.blocked
@@ -284,8 +291,13 @@ impl<S: Sink> Lane<S> {
         let patterns =
             |effective: &Effective| effective.filter.has_patterns() && !effective.filter.is_all();
         let busy = self.groups.are_behind() || self.compared > COMPARISONS;
-        let proposed = change.change.as_ref().filter(|_| busy);
-        proposed.is_some_and(|(from, to, _)| patterns(from) || patterns(to))
+        match &change.request {
+            _ if !busy => false,
+            ChangeRequest::Ask | ChangeRequest::Delete => false,
+            ChangeRequest::Propose((from, to, _)) => patterns(from) || patterns(to),
+            // The subscriptions of its readers before this one are not known.
+            ChangeRequest::Follow(_) => true,
+        }
     }
 
     /// Starts a new turn.
@@ -381,7 +393,8 @@ impl<S: Sink> Lane<S> {
         for key in self.closed.drain(..) {
             if let Some(stream) = self.streams.remove(key) {
                 if let Some(session) = &stream.session {
-                    self.names.remove(&session.id);
+                    let is_shared = session.prepared_stream.is_some();
+                    self.names.remove(session.id, key, is_shared);
                 }
                 if let Some(moved) = self.groups.leave(stream.slot) {
                     self.streams[moved].slot.replace(stream.slot);

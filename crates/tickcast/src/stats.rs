@@ -33,6 +33,8 @@ pub struct HubStats {
     pub candles: usize,
     /// The statistics of the filters of all streams.
     pub filters: FilterStats,
+    /// Number of prepared streams.
+    pub prepared_streams: usize,
     /// Whether published ticks can be stored. They cannot while the disk is full, or after the tape
     /// has failed.
     pub can_publish: bool,

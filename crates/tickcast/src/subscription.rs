@@ -1,6 +1,8 @@
 //! Subscriptions: a filter, a rate and a start position.
 
+mod change_limit;
 mod edit;
+mod prepared_stream;
 mod stream_id;
 
 use std::num::NonZeroU8;
@@ -11,9 +13,11 @@ use tickcast_core::sse::EventFormat;
 use tickcast_core::{Epoch, Filter, Mode, Position, Resume, ResumeError, Seq, Time, resume};
 
 use crate::access::{Denied, Viewer};
-use crate::hub::Prepared;
+use crate::hub::PreparedFilter;
 use crate::rate::Rate;
-pub(crate) use edit::{CHANGES_PER_SECOND, Edit, EditError, Effective, RATE_NEEDS_LATEST};
+pub(crate) use change_limit::ChangeLimit;
+pub(crate) use edit::{Edit, EditError, Effective, RATE_NEEDS_LATEST};
+pub(crate) use prepared_stream::{LINGER, MAX_READERS, PreparedStream, ReaderPermit};
 pub(crate) use stream_id::StreamId;
 
 /// The valid heartbeat intervals in seconds: the idle time after which a stream receives a
@@ -59,7 +63,7 @@ impl Heartbeat {
 pub struct Subscription {
     pub(crate) filter: Filter,
     /// The filter, prepared for the lanes. With `None`, each lane prepares the filter itself.
-    pub(crate) prepared: Option<Arc<Prepared>>,
+    pub(crate) prepared: Option<Arc<PreparedFilter>>,
     pub(crate) rate: Option<Rate>,
     pub(crate) start: Start,
     /// The position of the log when the subscription was requested. A lane must reach this position
@@ -97,6 +101,8 @@ pub(crate) struct SessionOptions {
     pub(crate) unverified: Option<Position>,
     /// The viewer within whose permissions the stream may be changed.
     pub(crate) viewer: Viewer,
+    /// The prepared stream that the stream follows.
+    pub(crate) prepared_stream: Option<Arc<PreparedStream>>,
 }
 
 /// The start position of a reader.
@@ -191,6 +197,23 @@ impl Subscription {
     /// Sends only the ticks of the tape, starting with the oldest.
     pub(crate) const fn oldest_first(mut self) -> Self {
         self.start = Start::Oldest;
+        self
+    }
+
+    /// Takes the current filter and rate of the prepared stream that this subscription follows, if
+    /// it follows one. Its ids always name the filter, because the filter may change while the
+    /// reader is away.
+    pub(crate) fn following_prepared(mut self) -> Self {
+        let session = self.session.as_ref();
+        let Some(stream) = session.and_then(|own| own.prepared_stream.as_ref()) else {
+            return self;
+        };
+        if let Some((effective, filter)) = stream.current() {
+            self.format = self.format.with_filter(effective.filter.filter_hash());
+            self.rate = effective.rate;
+            self.filter = effective.filter;
+            self.prepared = filter;
+        }
         self
     }
 

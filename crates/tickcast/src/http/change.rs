@@ -19,16 +19,17 @@ use crate::subscription::{Edit, EditError, Effective, StreamId};
 
 /// Maximum size of a change, in bytes. The limit is above three full lists of the longest names. A
 /// list that is too long thus gets a precise error.
-const MAX_BODY_BYTES: usize = 256 << 10;
+pub(super) const MAX_BODY_BYTES: usize = 256 << 10;
 
 /// Change an open stream
 ///
-/// The client receives the snapshot of the added symbols, then `ready`.
+/// The client receives the snapshot of the added symbols, then `ready`. A change of a prepared
+/// stream is for all its readers, also for later ones.
 #[cfg_attr(feature = "openapi", utoipa::path(
     patch,
     path = "/v1/streams/{stream}",
     tag = "streams",
-    params(("stream" = String, Path, description = "Name of the stream, as in its `ready` event.")),
+    params(("stream" = String, Path, description = "Name of the stream, as in its `ready` event or in the answer of `POST /v1/streams`.")),
     request_body = schema::Change,
     responses(
         (status = 200, description = "The new subscription of the stream", body = schema::Changed),
@@ -50,10 +51,7 @@ pub(super) async fn change(
     path: Result<Path<String>, PathRejection>,
     body: Body,
 ) -> Result<Json<Value>, Problem> {
-    let id = path
-        .ok()
-        .and_then(|Path(id)| id.parse::<StreamId>().ok())
-        .ok_or_else(no_stream)?;
+    let id = parse_id(path)?;
     let edit = edit(&body::read_all(body, MAX_BODY_BYTES, streams.answers()).await?)?;
     match streams.change(id, edit).await {
         None => Err(no_stream()),
@@ -72,11 +70,17 @@ pub(super) async fn change(
 /// Delay before a retry, in seconds.
 const RETRY_AFTER: u32 = 1;
 
-fn no_stream() -> Problem {
+pub(super) fn no_stream() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         "the stream does not exist or has ended",
     )
+}
+
+/// Returns the name of a stream in the path.
+pub(super) fn parse_id(path: Result<Path<String>, PathRejection>) -> Result<StreamId, Problem> {
+    let id = path.ok().and_then(|Path(id)| id.parse().ok());
+    id.ok_or_else(no_stream)
 }
 
 /// Parses the requested change.
@@ -94,19 +98,21 @@ fn edit(body: &[u8]) -> Result<Edit, Problem> {
             "remove" => edit.remove = Some(filter("remove", value)?),
             "set" => edit.set = Some(filter("set", value)?),
             "rate" => edit.rate = Some(rate(value)?),
-            _ => {
-                let shown: String = name.chars().take(24).collect();
-                let detail =
-                    format!("unknown member {shown:?} (expected add, remove, set or rate)");
-                return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
-            }
+            _ => return Err(unknown_member(name, "add, remove, set or rate")),
         }
     }
     Ok(edit)
 }
 
+/// Returns 400 for a member that is not expected.
+pub(super) fn unknown_member(name: &str, expected: &str) -> Problem {
+    let shown: String = name.chars().take(24).collect();
+    let detail = format!("unknown member {shown:?} (expected {expected})");
+    Problem::new(StatusCode::BAD_REQUEST, detail)
+}
+
 /// Parses a list of names and patterns. An empty list matches no symbol.
-fn filter(member: &'static str, value: &Value) -> Result<Filter, Problem> {
+pub(super) fn filter(member: &'static str, value: &Value) -> Result<Filter, Problem> {
     let refuse = |detail: &dyn std::fmt::Display| Problem::parameter(member, detail);
     let list = value
         .as_array()
@@ -118,7 +124,7 @@ fn filter(member: &'static str, value: &Value) -> Result<Filter, Problem> {
     }
 }
 
-fn rate(value: &Value) -> Result<Option<Rate>, Problem> {
+pub(super) fn rate(value: &Value) -> Result<Option<Rate>, Problem> {
     if value.is_null() {
         return Ok(None);
     }

@@ -7,7 +7,7 @@ use super::schema::{
     BadRequest, Forbidden, LoginNeeded, PublishedTick, PublishingForbidden, PublishingTooFast,
     RequestTimeout, ServerBusy, ShuttingDown, StorageFull, SymbolNotFound, Unauthorized,
 };
-use super::{candles, change, market, prices, publish, status, stream, ticks};
+use super::{candles, change, market, prices, publish, status, stream, streams, ticks};
 
 /// Returns the OpenAPI document of [`Hub::router`](crate::Hub::router),
 /// [`Hub::health_router`](crate::Hub::health_router) and
@@ -23,7 +23,10 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     paths(
         stream::prices_stream,
         stream::stream,
+        streams::prepare,
+        streams::read,
         change::change,
+        streams::delete,
         prices::prices,
         market::price,
         market::symbols,

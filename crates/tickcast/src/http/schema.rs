@@ -223,6 +223,42 @@ pub(super) struct CandleBody {
     closed: bool,
 }
 
+/// The stream to prepare. Every member may be left out.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"symbols": ["AAPL", "BTC*"], "rate": 2}))]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewStream {
+    /// Names and patterns; at most 1,000. Default: all symbols.
+    #[schema(nullable = false)]
+    symbols: Option<Vec<SymbolName>>,
+    /// Maximum number of updates a second of each symbol; only with the mode `latest`.
+    #[schema(minimum = 0.1, maximum = 100)]
+    rate: Option<f64>,
+    /// Default: `latest`.
+    #[schema(nullable = false)]
+    mode: Option<ModeName>,
+    /// Number of seconds without an event after which a heartbeat is sent. Default: 10.
+    #[schema(nullable = false, minimum = 3, maximum = 60)]
+    heartbeat: Option<u8>,
+    /// Whether a new reader without a cursor receives the latest ticks first. Default: true.
+    #[schema(nullable = false)]
+    snapshot: Option<bool>,
+}
+
+/// A prepared stream.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PreparedStream {
+    /// The name of the stream. Keep it as secret as the prices.
+    #[schema(pattern = "^[0-9a-f]{32}$")]
+    stream: String,
+    /// The address to read the stream at.
+    url: String,
+    /// When the permission to read ends, in ms since 1970. `null`: never.
+    expires: Option<i64>,
+    /// Number of seconds for which the stream stays without a reader.
+    linger: u64,
+}
+
 /// A change of a stream. An absent member changes nothing.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"add": ["BTC*"], "remove": ["AAPL"]}))]

@@ -1,5 +1,6 @@
 //! The stream routes: `GET /prices/stream` (simple) and `GET /v1/stream` (resumable).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -22,7 +23,7 @@ use crate::subscription::{Heartbeat, RATE_NEEDS_LATEST, SessionOptions, StreamId
 
 /// The default heartbeat of a resumable stream: ten seconds, shorter than the idle timeout of any
 /// proxy.
-const HEARTBEAT: Duration = Duration::from_secs(10);
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// The headers of a stream.
 const HEADERS: [(header::HeaderName, HeaderValue); 3] = [
@@ -46,7 +47,10 @@ const SUBSCRIBED: [&str; 3] = ["symbols", "rate", "snapshot"];
 
 /// The parameter in which polyfills of `EventSource` send the last id. The simple stream cannot
 /// resume and ignores the parameter.
-const LAST_ID: &str = "lastEventId";
+pub(super) const LAST_ID: &str = "lastEventId";
+
+/// The parameter for a client of its own that sends its last id.
+pub(super) const SINCE: &str = "since";
 
 /// Maximum number of bytes of a reader's cursor that are sent back to the reader.
 const MAX_ECHOED_ID_BYTES: usize = 64;
@@ -122,50 +126,52 @@ pub(super) async fn stream(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let [symbols, rate, snapshot] = SUBSCRIBED;
-    let known = [
-        symbols,
-        rate,
-        snapshot,
-        "mode",
-        "since",
-        LAST_ID,
-        "heartbeat",
-    ];
+    let known = [symbols, rate, snapshot, "mode", SINCE, LAST_ID, "heartbeat"];
     let query = Query::parse(query.as_deref(), &known)?;
-    let mut subscription = query.subscription()?;
+    let subscription = query.subscription()?;
     let mode = query.mode()?;
     if mode == Mode::All && subscription.rate.is_some() {
         return Err(Problem::parameter("rate", RATE_NEEDS_LATEST));
     }
-    let mut last = last_event_id(&headers, &query);
-    match query.get("since").filter(|_| last.is_none()) {
-        None => {}
-        Some("start") => subscription = subscription.oldest_first(),
-        Some(since) => {
-            since
-                .parse::<EventId>()
-                .map_err(|error| Problem::parameter("since", format!("{error}, and not start")))?;
-            last = Some(since.into());
-        }
-    }
-    let heartbeat = query.heartbeat()?.map_or(HEARTBEAT, Heartbeat::interval);
-    let id = StreamId::random().ok_or_else(|| {
-        Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the system cannot provide random numbers",
-        )
-    })?;
+    let (subscription, last) = resumed(subscription, &headers, &query)?;
     let terms = SessionOptions {
-        id,
+        id: new_id()?,
         mode,
-        heartbeat,
+        heartbeat: query.heartbeat()?.map_or(HEARTBEAT, Heartbeat::interval),
         last,
         broken: None,
         unverified: None,
         viewer: Viewer::default(),
+        prepared_stream: None,
     };
     let subscription = subscription.resumable(terms, view.head());
     subscribed(&view, subscription).await
+}
+
+/// Returns the name of a new stream.
+pub(super) fn new_id() -> Result<StreamId, Problem> {
+    let problem = "the system cannot provide random numbers";
+    StreamId::random().ok_or_else(|| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, problem))
+}
+
+/// Returns the subscription with the start that the reader asks for, and the cursor that the reader
+/// received last.
+pub(super) fn resumed(
+    subscription: Subscription,
+    headers: &HeaderMap,
+    query: &Query<'_>,
+) -> Result<(Subscription, Option<Box<str>>), Problem> {
+    let last = last_event_id(headers, query);
+    match query.get(SINCE).filter(|_| last.is_none()) {
+        None => Ok((subscription, last)),
+        Some("start") => Ok((subscription.oldest_first(), None)),
+        Some(since) => {
+            since
+                .parse::<EventId>()
+                .map_err(|error| Problem::parameter(SINCE, format!("{error}, and not start")))?;
+            Ok((subscription, Some(since.into())))
+        }
+    }
 }
 
 /// Returns the cursor that the reader received last. The header has priority, because a browser
@@ -188,17 +194,20 @@ fn last_event_id(headers: &HeaderMap, query: &Query<'_>) -> Option<Box<str>> {
 /// Returns the response for a subscription. The filter is prepared here, not in a lane. If the
 /// server has no capacity for the filter, or the subject for the stream, the response tells the reader to come back later. The
 /// status is then still 200, because a browser would not reconnect after another status.
-async fn subscribed(view: &View, subscription: Subscription) -> Result<Response, Problem> {
+pub(super) async fn subscribed(
+    view: &View,
+    subscription: Subscription,
+) -> Result<Response, Problem> {
     let format = subscription.format;
     Ok(match view.subscribe(subscription).await? {
         Ok(AcceptedStream {
             subscription,
-            permit,
+            places,
         }) => {
             let events = events(view.streams(), subscription);
-            response(match permit {
-                Some(permit) => events.keeping(permit),
-                None => events,
+            response(match places {
+                (None, None) => events,
+                places => events.keeping(Arc::new(places)),
             })
         }
         Err(refusal) => {

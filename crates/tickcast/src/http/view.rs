@@ -1,6 +1,8 @@
 //! The view: the only way from a handler that reads to the market. A view knows its viewer, so a
 //! handler cannot return what the viewer may not read.
 
+mod streams;
+
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -15,9 +17,9 @@ use super::export::Export;
 use super::tick_format::TickFormat;
 use crate::access::Viewer;
 use crate::answers::{Answers, Snapshot};
-use crate::hub::{FilterRefusal, Hub, SubjectPermit};
+use crate::hub::Hub;
 use crate::stats::{HubStats, SourceStats};
-use crate::subscription::{Edit, EditError, Effective, StreamId, Subscription};
+pub(super) use streams::{AcceptedStream, OpenStreams, WantedStream};
 
 /// Maximum number of names that are copied at once. The market is locked during the copy.
 const NAMES_PER_LOCK: usize = 1024;
@@ -58,25 +60,6 @@ pub(super) struct Symbols<'v> {
     after: Option<Option<Symbol>>,
 }
 
-/// A stream that the view has accepted.
-pub(super) struct AcceptedStream {
-    pub(super) subscription: Subscription,
-    /// The place of the stream among the streams of its subject, if these are limited.
-    pub(super) permit: Option<Arc<SubjectPermit>>,
-}
-
-/// The reason why a stream has to come back later.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum StreamRefusal {
-    #[error(transparent)]
-    Filter(#[from] FilterRefusal),
-    #[error("the subject already has {0} streams, which is the limit")]
-    Streams(u32),
-}
-
-/// The open streams, whose names are the permission to change them. An extractor.
-pub(super) struct OpenStreams(Hub);
-
 impl ReadState {
     pub(super) const fn new(hub: Hub) -> Self {
         Self(hub)
@@ -110,15 +93,6 @@ fn viewer_of(parts: &Parts, hub: &Hub) -> Result<Option<Viewer>, Problem> {
             "the login has expired",
         )),
         _ => Ok(viewer.cloned()),
-    }
-}
-
-impl FromRequestParts<ReadState> for OpenStreams {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &ReadState) -> Result<Self, Problem> {
-        viewer_of(parts, &state.0)?;
-        Ok(Self(state.0.clone()))
     }
 }
 
@@ -191,33 +165,6 @@ impl View {
         format: TickFormat,
     ) -> Export {
         Export::new(self.hub.clone(), (of.symbol, of.id), range, format)
-    }
-
-    /// Narrows a subscription to what the viewer may read, and prepares its filter, so that no lane
-    /// has to. The inner error is a stream that has to come back later.
-    pub(super) async fn subscribe(
-        &self,
-        subscription: Subscription,
-    ) -> Result<Result<AcceptedStream, StreamRefusal>, Problem> {
-        let subscription = subscription.narrowed_to(&self.viewer)?;
-        Ok(self.accept(subscription).await)
-    }
-
-    async fn accept(
-        &self,
-        mut subscription: Subscription,
-    ) -> Result<AcceptedStream, StreamRefusal> {
-        let open = |(subject, max)| {
-            let permit = self.hub.open_for(subject, max);
-            permit.map(Arc::new).ok_or(StreamRefusal::Streams(max))
-        };
-        let permit = self.viewer.stream_limit().map(open).transpose()?;
-        let filter = subscription.filter.clone();
-        subscription.prepared = Some(self.hub.inner().prepare(filter).await?);
-        Ok(AcceptedStream {
-            subscription,
-            permit,
-        })
     }
 
     /// Returns the hub for the stream of a subscription that [`subscribe`](Self::subscribe) has
@@ -353,22 +300,6 @@ impl Symbols<'_> {
     }
 }
 
-impl OpenStreams {
-    /// Changes the subscription of an open stream, within what its viewer may read. Returns `None`
-    /// if there is no such stream.
-    pub(super) async fn change(
-        &self,
-        id: StreamId,
-        edit: Edit,
-    ) -> Option<Result<Effective, EditError>> {
-        self.0.change(id, edit).await
-    }
-
-    pub(super) fn answers(&self) -> &Answers {
-        self.0.answers()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     /// The handlers of readers must not reach a market but through a view.
@@ -379,6 +310,7 @@ mod tests {
             ("change.rs", include_str!("change.rs")),
             ("market.rs", include_str!("market.rs")),
             ("prices.rs", include_str!("prices.rs")),
+            ("streams.rs", include_str!("streams.rs")),
             ("ticks.rs", include_str!("ticks.rs")),
         ];
         for (file, source) in sources {

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use tickcast_core::{Epoch, Sequencer};
 
-use super::{BuildError, Filters, Hub, HubBuilder, Inner};
+use super::{BuildError, Filters, Hub, HubBuilder, Inner, PreparedStreams};
 use crate::clock::{Clock, WallClockMonitor};
 use crate::log::Log;
 
@@ -44,6 +44,7 @@ impl Hub {
             wall: WallClockMonitor::new(clock.now()),
             filters: Filters::default(),
             subjects: Arc::default(),
+            prepared_streams: PreparedStreams::default(),
             clock,
             epoch,
             #[cfg(feature = "http")]

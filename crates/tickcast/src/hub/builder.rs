@@ -20,6 +20,9 @@ const ANSWER_BYTES: usize = 256 << 20;
 /// Default maximum size of the data that all streams buffer for their readers, in bytes.
 const KEPT_BYTES: usize = 256 << 20;
 
+/// Default maximum number of prepared streams.
+const PREPARED_STREAMS: usize = 10_000;
+
 /// Shortest and longest duration of a setting. With a shorter time, a lane would never rest. A
 /// longer time means never, and sums of times must not overflow.
 const TIMES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
@@ -44,6 +47,7 @@ pub struct HubBuilder {
     pub(super) max_filter_bytes: usize,
     pub(super) max_answer_bytes: usize,
     pub(super) max_buffered_bytes: usize,
+    pub(super) max_prepared_streams: usize,
     pub(super) flush_interval: Duration,
     pub(super) lanes: usize,
     pub(super) dedicated_threads: bool,
@@ -67,6 +71,7 @@ impl Default for HubBuilder {
             max_filter_bytes: FILTER_BYTES,
             max_answer_bytes: ANSWER_BYTES,
             max_buffered_bytes: KEPT_BYTES,
+            max_prepared_streams: PREPARED_STREAMS,
             flush_interval: Duration::from_millis(5),
             lanes: std::thread::available_parallelism().map_or(1, usize::from),
             dedicated_threads: false,
@@ -109,6 +114,13 @@ impl HubBuilder {
     /// accepted nothing for the longest time are cut (backpressure).
     pub const fn max_buffered_bytes(mut self, bytes: usize) -> Self {
         self.max_buffered_bytes = bytes;
+        self
+    }
+
+    /// Sets the maximum number of prepared streams (`POST /v1/streams`). Default: 10,000. Above the
+    /// limit, another is 503. Each takes about 1 KiB, and its filter counts as that of a reader.
+    pub const fn max_prepared_streams(mut self, streams: usize) -> Self {
+        self.max_prepared_streams = streams;
         self
     }
 

@@ -27,14 +27,14 @@ const CLEANUP_INTERVAL: usize = 256;
 
 /// A filter that lanes can use without further work.
 #[derive(Debug)]
-pub(crate) struct Prepared {
+pub(crate) struct PreparedFilter {
     /// The selection of the filter, once it is complete. Readers with the same filter wait for the
     /// same selection.
     selection: OnceCell<Selection>,
     _charge: Charge,
 }
 
-impl Prepared {
+impl PreparedFilter {
     /// Returns the selection of the filter. `None`: the filter has only names, or selects all
     /// symbols, and every lane does the lookup by itself.
     pub(crate) fn selection(&self) -> Option<&Selection> {
@@ -76,7 +76,7 @@ struct Budget {
 pub(crate) struct Filters {
     budget: Arc<Budget>,
     refused: AtomicU64,
-    known: Mutex<HashMap<Filter, Weak<Prepared>>>,
+    known: Mutex<HashMap<Filter, Weak<PreparedFilter>>>,
     selector: Selector,
 }
 
@@ -129,13 +129,13 @@ impl Filters {
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<Filter, Weak<Prepared>>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<Filter, Weak<PreparedFilter>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the same filter if it is in use and its selection is complete, however old the
     /// selection is.
-    fn selected(&self, filter: &Filter) -> Option<Arc<Prepared>> {
+    fn selected(&self, filter: &Filter) -> Option<Arc<PreparedFilter>> {
         self.known()
             .get(filter)
             .and_then(Weak::upgrade)
@@ -149,14 +149,14 @@ impl Filters {
         filter: &Filter,
         (symbols, max_unseen): (usize, usize),
         limits: (usize, usize),
-    ) -> Result<Arc<Prepared>, FilterRefusal> {
+    ) -> Result<Arc<PreparedFilter>, FilterRefusal> {
         let mut known = self.known();
         let existing = known.get(filter).and_then(Weak::upgrade);
         if let Some(existing) = existing.filter(|existing| existing.is_fresh(symbols, max_unseen)) {
             return Ok(existing);
         }
         let charge = self.budget.charge(filter, symbols, limits)?;
-        let prepared = Arc::new(Prepared {
+        let prepared = Arc::new(PreparedFilter {
             selection: OnceCell::new(),
             _charge: charge,
         });

@@ -8,55 +8,114 @@ use tickcast_core::{Filter, FilterHash};
 
 use super::groups::{COMPARISONS, GroupSlot};
 use super::stream::RateState;
-use super::{Key, Lane, ProposedChange, Sink};
-use crate::hub::Prepared;
-use crate::subscription::{EditError, Effective, StreamId};
+use super::{ChangeAnswer, ChangeRequest, Key, Lane, ProposedChange, Sink};
+use crate::hub::PreparedFilter;
+use crate::subscription::{EditError, Effective, PreparedStream, StreamId};
 
 impl<S: Sink> Lane<S> {
-    /// Changes the subscription of the stream with this name. The stream is sent the newest ticks
-    /// of added symbols, and then `ready`. Returns `None` if the stream is not in this lane or has
-    /// ended.
+    /// Handles a request that concerns the streams with this name. Returns `None` if this lane has
+    /// no such stream.
     pub(crate) fn change(
         &mut self,
         id: StreamId,
-        change: Option<ProposedChange>,
+        request: ChangeRequest,
+        now: Duration,
+    ) -> Option<ChangeAnswer> {
+        match request {
+            ChangeRequest::Ask => self.ask(id, now).map(|current| current.map(Some)),
+            ChangeRequest::Propose(proposed) => self
+                .propose(id, proposed, now)
+                .map(|effective| effective.map(Some)),
+            ChangeRequest::Follow(stream) => self
+                .follow(&stream, now)
+                .map(|effective| effective.map(Some)),
+            ChangeRequest::Delete => self.delete(id).then_some(Ok(None)),
+        }
+    }
+
+    /// Returns the subscription of the stream with this name, for somebody who wants to change it.
+    fn ask(&mut self, id: StreamId, now: Duration) -> Option<Result<Effective, EditError>> {
+        let key = self.own_stream(id)?;
+        let admitted = self.streams[key].session.as_mut()?.admit_change(now);
+        Some(match admitted {
+            true => Ok(self.effective(key)?),
+            false => Err(EditError::TooOften),
+        })
+    }
+
+    /// Changes the subscription of the stream with this name. The stream is sent the newest ticks
+    /// of added symbols, and then `ready`.
+    fn propose(
+        &mut self,
+        id: StreamId,
+        (from, effective, prepared): ProposedChange,
         now: Duration,
     ) -> Option<Result<Effective, EditError>> {
-        let key = self
-            .names
-            .get(&id)
-            .copied()
-            .filter(|key| !self.streams[*key].ending)?;
-        let stream = &mut self.streams[key];
-        let session = stream.session.as_mut()?;
-        let filter = self.groups.filter(stream.slot.group).clone();
-        let current = Effective {
-            filter,
-            mode: session.mode,
-            rate: session.rate,
-            viewer: session.viewer.clone(),
-        };
-        let Some((from, effective, prepared)) = change else {
-            return Some(if session.try_change(now) {
-                Ok(current)
-            } else {
-                Err(EditError::TooOften)
-            });
-        };
-        let symbols = self.replica.market().len();
-        let comparisons = prepared
-            .as_ref()
-            .map_or(0, |prepared| prepared.lacking(symbols));
-        if from != current || comparisons > COMPARISONS {
+        let key = self.own_stream(id)?;
+        if from != self.effective(key)? || self.lacks_too_much(prepared.as_deref()) {
             return Some(Err(EditError::Outdated));
         }
-        // The lane compares the symbols that were added after the selection, if there are few of
-        // them.
-        self.compared += comparisons;
         self.resubscribe(key, &effective, prepared, now);
         self.visit(key, now);
         self.remove_closed();
         Some(Ok(effective))
+    }
+
+    /// Gives all readers of a prepared stream its current subscription.
+    fn follow(
+        &mut self,
+        stream: &PreparedStream,
+        now: Duration,
+    ) -> Option<Result<Effective, EditError>> {
+        let (effective, prepared) = stream.current()?;
+        let mut keys = self.names.all(stream.id);
+        keys.retain(|key| !self.streams[*key].ending);
+        if keys.is_empty() {
+            return None;
+        }
+        if self.lacks_too_much(prepared.as_deref()) {
+            return Some(Err(EditError::Outdated));
+        }
+        for key in keys {
+            if self
+                .effective(key)
+                .is_some_and(|current| current != effective)
+            {
+                self.resubscribe(key, &effective, prepared.clone(), now);
+                self.visit(key, now);
+            }
+        }
+        self.remove_closed();
+        Some(Ok(effective))
+    }
+
+    /// Returns the stream with this name, if it has the name for itself and has not ended.
+    fn own_stream(&self, id: StreamId) -> Option<Key> {
+        self.names.own(id).filter(|key| !self.streams[*key].ending)
+    }
+
+    /// Returns the current subscription of a resumable stream.
+    fn effective(&self, key: Key) -> Option<Effective> {
+        let stream = &self.streams[key];
+        let session = stream.session.as_ref()?;
+        Some(Effective {
+            filter: self.groups.filter(stream.slot.group).clone(),
+            mode: session.mode,
+            rate: session.rate,
+            viewer: session.viewer.clone(),
+        })
+    }
+
+    /// Checks whether a filter has not been compared with too many symbols that were added after
+    /// its selection. The lane compares them, if they are few.
+    fn lacks_too_much(&mut self, prepared: Option<&PreparedFilter>) -> bool {
+        let symbols = self.replica.market().len();
+        let comparisons = prepared.map_or(0, |prepared| prepared.lacking(symbols));
+        let too_much = comparisons > COMPARISONS;
+        if !too_much {
+            self.compared += comparisons;
+        }
+        too_much
     }
 
     /// Gives a stream another filter and rate. The stream keeps its position on the tape.
@@ -64,7 +123,7 @@ impl<S: Sink> Lane<S> {
         &mut self,
         key: Key,
         effective: &Effective,
-        prepared: Option<Arc<Prepared>>,
+        prepared: Option<Arc<PreparedFilter>>,
         now: Duration,
     ) {
         let head = self.head();
@@ -119,7 +178,7 @@ impl<S: Sink> Lane<S> {
     pub(super) fn join_group(
         &mut self,
         key: Key,
-        filter: (Filter, Option<Arc<Prepared>>),
+        filter: (Filter, Option<Arc<PreparedFilter>>),
         format: EventFormat,
         rated: bool,
     ) -> GroupSlot {

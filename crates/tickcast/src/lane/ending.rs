@@ -5,6 +5,7 @@ use std::time::Duration;
 use tickcast_core::CloseReason;
 
 use super::{Key, Lane, Sink, WriteOutcome};
+use crate::subscription::StreamId;
 
 impl<S: Sink> Lane<S> {
     /// Ends every stream as soon as the stream has been sent everything.
@@ -37,6 +38,27 @@ impl<S: Sink> Lane<S> {
     pub(super) fn expire(&mut self, key: Key) {
         if self.streams.get(key).is_some_and(|stream| !stream.ending) {
             self.close_stream(key, CloseReason::Expired);
+        }
+    }
+
+    /// Ends all streams with a name. Returns whether there were any.
+    pub(crate) fn delete(&mut self, id: StreamId) -> bool {
+        let mut keys = self.names.all(id);
+        keys.retain(|key| !self.streams[*key].ending);
+        for key in &keys {
+            self.close_stream(*key, CloseReason::Deleted);
+        }
+        self.remove_closed();
+        !keys.is_empty()
+    }
+
+    /// Ends a new stream if the prepared stream that it follows was deleted before it came here.
+    pub(super) fn end_if_deleted(&mut self, key: Key) {
+        let stream = self.streams.get(key).filter(|stream| !stream.ending);
+        let session = stream.and_then(|stream| stream.session.as_ref());
+        let prepared = session.and_then(|session| session.prepared_stream.as_ref());
+        if prepared.is_some_and(|prepared| prepared.current().is_none()) {
+            self.close_stream(key, CloseReason::Deleted);
         }
     }
 

@@ -53,7 +53,7 @@ impl<S: Sink> Lane<S> {
             self.leave_behind(from, now);
         }
         if self.restored.revived_count() > revived {
-            self.visits.extend(self.names.values());
+            self.visits.extend(self.names.keys());
         }
         for key in std::mem::take(&mut self.visits) {
             self.visit(key, now);

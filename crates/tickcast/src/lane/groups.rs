@@ -17,7 +17,7 @@ use tickcast_core::{Filter, Market, Selection, Symbol, SymbolId, SymbolSet};
 
 use super::Key;
 use super::payload::{Payload, PayloadBuilder};
-use crate::hub::Prepared;
+use crate::hub::PreparedFilter;
 pub(super) use batch::{Batch, TAPE_PER_BATCHES};
 use request::Request;
 pub(super) use slot::{GroupId, GroupSlot};
@@ -38,7 +38,7 @@ const MAX_STALE_ENTRIES: usize = 4096;
 struct Group {
     selection: Selection,
     /// The charge of the filter, held as long as the group exists.
-    prepared: Option<Arc<Prepared>>,
+    prepared: Option<Arc<PreparedFilter>>,
     /// Index in the list of wide groups, if the group is wide.
     wide_at: Option<usize>,
     format: EventFormat,
@@ -118,7 +118,7 @@ impl Groups {
     pub(super) fn join_group(
         &mut self,
         key: Key,
-        (filter, prepared): (Filter, Option<Arc<Prepared>>),
+        (filter, prepared): (Filter, Option<Arc<PreparedFilter>>),
         format: EventFormat,
         (rated, previous): (bool, Option<GroupId>),
         market: &Market,
@@ -180,7 +180,7 @@ impl Groups {
     }
 
     /// Returns the filter of a group, and its prepared filter.
-    pub(super) fn prepared(&self, id: GroupId) -> (Filter, Option<Arc<Prepared>>) {
+    pub(super) fn prepared(&self, id: GroupId) -> (Filter, Option<Arc<PreparedFilter>>) {
         let group = &self.groups[id];
         (group.selection.filter().clone(), group.prepared.clone())
     }
@@ -215,7 +215,7 @@ impl Groups {
     fn create_group(
         &mut self,
         selection: Selection,
-        prepared: Option<Arc<Prepared>>,
+        prepared: Option<Arc<PreparedFilter>>,
         format: EventFormat,
         market: &Market,
     ) -> GroupId {

@@ -7,8 +7,8 @@ use tickcast_core::Seq;
 use super::body::{BodyEvent, BodyListener, BodySlot};
 use super::{HistoryResponse, Key};
 use crate::doorbell::Doorbell;
-use crate::hub::Prepared;
-use crate::subscription::{EditError, Effective, StreamId, Subscription};
+use crate::hub::PreparedFilter;
+use crate::subscription::{EditError, Effective, PreparedStream, StreamId, Subscription};
 
 /// A command for a lane.
 #[expect(
@@ -34,18 +34,33 @@ pub(crate) enum Command {
     Quit,
 }
 
-/// The expected current subscription, the new subscription, and its prepared filter.
-pub(crate) type ProposedChange = (Effective, Effective, Option<Arc<Prepared>>);
+/// The answer to a request: the subscription after it, or `None` if the stream was deleted.
+pub(crate) type ChangeAnswer = Result<Option<Effective>, EditError>;
 
-/// A requested change of a stream. Without a change, the request asks for the current subscription.
+/// The expected current subscription, the new subscription, and its prepared filter.
+pub(crate) type ProposedChange = (Effective, Effective, Option<Arc<PreparedFilter>>);
+
+/// A request that concerns the streams with a name.
+pub(crate) enum ChangeRequest {
+    /// Asks for the current subscription of a stream.
+    Ask,
+    /// Changes a stream.
+    Propose(ProposedChange),
+    /// Gives the readers of a prepared stream its current subscription.
+    Follow(Arc<PreparedStream>),
+    /// Ends the streams.
+    Delete,
+}
+
+/// A request that concerns the streams with a name, for the lanes that have such streams.
 pub(crate) struct Change {
     pub(crate) id: StreamId,
-    pub(crate) change: Option<ProposedChange>,
+    pub(crate) request: ChangeRequest,
     /// Head of the log when the change was computed. The change may name symbols up to this
     /// sequence number.
     pub(crate) asked_at: Seq,
     /// The channel for the answer. A lane without this stream drops the channel.
-    pub(crate) answer: tokio::sync::mpsc::Sender<Result<Effective, EditError>>,
+    pub(crate) answer: tokio::sync::mpsc::Sender<ChangeAnswer>,
 }
 
 /// A stream that waits to be opened.

@@ -2,17 +2,15 @@
 
 mod notices;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tickcast_core::{CloseReason, Mode, Position, ResumeError, Seq, SymbolSet};
 
-use super::Key;
 use super::rendered::Progress;
 use crate::access::Viewer;
 use crate::rate::Rate;
-use crate::subscription::{CHANGES_PER_SECOND, SessionOptions, StreamId};
+use crate::subscription::{ChangeLimit, PreparedStream, SessionOptions, StreamId};
 
 /// Reconnect delay after a stream was ended, in milliseconds. Each reader gets a random delay in
 /// this range.
@@ -25,6 +23,8 @@ pub(super) struct Session {
     pub(super) mode: Mode,
     pub(super) rate: Option<Rate>,
     pub(super) viewer: Viewer,
+    /// The prepared stream that the stream follows.
+    pub(super) prepared_stream: Option<Arc<PreparedStream>>,
     pub(super) heartbeat: Duration,
     /// The reason why the reader cannot resume, with its cursor. `reset` has not been sent yet.
     broken: Option<(ResumeError, Box<str>)>,
@@ -55,15 +55,8 @@ pub(super) struct Session {
     pub(super) awaits_history: Option<Arc<()>>,
     /// The reason why the stream ends. `bye` has not been sent yet.
     close_reason: Option<CloseReason>,
-    /// The second of the last attempts to change the stream, and their number.
-    changed_in: u64,
-    changes: u32,
-    /// The earliest time of the next change, if the viewer has a maximum rate.
-    change_from: Duration,
+    change_limit: ChangeLimit,
 }
-
-/// The resumable streams of a lane by name.
-pub(super) type StreamNames = HashMap<StreamId, Key>;
 
 impl Session {
     pub(super) fn new(options: SessionOptions, rate: Option<Rate>, head: Seq) -> Self {
@@ -75,6 +68,7 @@ impl Session {
             broken,
             unverified,
             viewer,
+            prepared_stream,
         } = options;
         let resumed = last.is_some() && broken.is_none();
         let unverified = unverified.zip(last.clone());
@@ -84,6 +78,7 @@ impl Session {
             mode,
             rate,
             viewer,
+            prepared_stream,
             heartbeat,
             broken,
             unverified,
@@ -98,29 +93,13 @@ impl Session {
             reached: None,
             awaits_history: None,
             close_reason: None,
-            changed_in: 0,
-            changes: 0,
-            change_from: Duration::ZERO,
+            change_limit: ChangeLimit::default(),
         }
     }
 
-    /// Checks whether the stream may be changed now. Each attempt counts, even without a result,
-    /// because computing a change costs more than applying it.
-    pub(super) fn try_change(&mut self, now: Duration) -> bool {
-        // A change sends the newest ticks of its symbols, so a maximum rate limits changes, too.
-        if let Some(max) = self.viewer.rate_limit() {
-            let allowed = now >= self.change_from;
-            if allowed {
-                self.change_from = now + max.interval();
-            }
-            return allowed;
-        }
-        if self.changed_in != now.as_secs() {
-            (self.changed_in, self.changes) = (now.as_secs(), 0);
-        }
-        let allowed = self.changes < CHANGES_PER_SECOND;
-        self.changes += u32::from(allowed);
-        allowed
+    /// Counts an attempt to change the stream, unless there are too many.
+    pub(super) fn admit_change(&mut self, now: Duration) -> bool {
+        self.change_limit.admit(self.viewer.rate_limit(), now)
     }
 
     /// Records that the filter has changed.

@@ -14,12 +14,14 @@ use super::tests::{Reader as Connection, STREAM_LIMITS, change};
 use super::*;
 use crate::access::Viewer;
 use crate::log::Log;
-use crate::subscription::{Edit, SessionOptions, StreamId};
+use crate::subscription::{Edit, PreparedStream, SessionOptions, StreamId};
 
 const SYMBOLS: [&str; 5] = ["A", "B", "BTC-EUR", "BTC-USD", "Z"];
 const FILTERS: [&[&str]; 4] = [&["*"], &["A"], &["BTC*"], &["A", "Z", "B"]];
 const NODES: usize = 3;
 const CLIENTS: usize = 8;
+/// The first of the clients that read one prepared stream.
+const FIRST_SHARED: usize = 6;
 const STEPS: usize = 400;
 
 /// Maximum number of writes that one step tries on a sink: the maximum of one visit, a heartbeat
@@ -42,6 +44,8 @@ struct Client {
     cursor: Option<String>,
     /// The name of its stream.
     stream: u128,
+    /// The prepared stream that it reads.
+    prepared: Option<Arc<PreparedStream>>,
     /// The filter that it requested on this connection, and the filter to which its cursor belongs.
     requested_filter: Option<usize>,
     cursor_filter: Option<usize>,
@@ -64,6 +68,8 @@ enum Fault {
     /// A replacement of the tape by an older copy.
     Copied,
     Changed,
+    /// A change of a prepared stream while one of its readers was away.
+    ChangedAway,
     ClockJumped,
     /// Patterns that were not yet compared with all new symbols.
     Behind,
@@ -79,7 +85,7 @@ enum EventKind {
     Bye,
 }
 
-const FAULTS: [Fault; 14] = [
+const FAULTS: [Fault; 15] = [
     Fault::GoneAt(EventKind::Tick),
     Fault::GoneAt(EventKind::Heartbeat),
     Fault::GoneAt(EventKind::Ready),
@@ -92,6 +98,7 @@ const FAULTS: [Fault; 14] = [
     Fault::Stopped,
     Fault::Copied,
     Fault::Changed,
+    Fault::ChangedAway,
     Fault::ClockJumped,
     Fault::Behind,
 ];
@@ -128,6 +135,23 @@ fn symbols_of(filter: usize) -> BTreeSet<String> {
     symbols.map(|name| (*name).to_owned()).collect()
 }
 
+/// Returns a prepared stream. Its name is that of no other stream.
+fn prepared_stream(all: bool, filter: usize) -> PreparedStream {
+    let effective = Effective {
+        filter: filter_of(filter),
+        mode: if all { Mode::All } else { Mode::Latest },
+        rate: None,
+        viewer: Viewer::default(),
+    };
+    let options = (Duration::from_secs(3), true);
+    PreparedStream::new(
+        StreamId::of(u128::MAX),
+        (effective, None),
+        options,
+        Duration::ZERO,
+    )
+}
+
 /// Returns a lane that compares patterns with one new symbol at a time.
 fn new_node() -> Lane<Connection> {
     let lane = Lane::new(
@@ -146,8 +170,17 @@ impl Simulation {
     fn new(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let epoch = Epoch::new(1);
+        let (mut shared, mut prepared) = (None, None);
         let clients = (0..CLIENTS).map(|number| {
-            let (all, filter) = (rng.bool(), rng.usize(..FILTERS.len()));
+            let (mut all, mut filter) = (rng.bool(), rng.usize(..FILTERS.len()));
+            let is_shared = number >= FIRST_SHARED;
+            if is_shared {
+                (all, filter) = *shared.get_or_insert((all, filter));
+            }
+            let prepared = is_shared.then(|| {
+                let stream = || Arc::new(prepared_stream(all, filter));
+                Arc::clone(prepared.get_or_insert_with(stream))
+            });
             let symbols = symbols_of(filter);
             let name = format!("client {number}");
             let ledger = ledger::Reader {
@@ -163,6 +196,7 @@ impl Simulation {
                 filter,
                 cursor: None,
                 stream: 0,
+                prepared,
                 requested_filter: None,
                 cursor_filter: None,
                 connected: None,
@@ -287,15 +321,16 @@ impl Simulation {
             filter,
             cursor,
             stream,
+            prepared,
             requested_filter,
             cursor_filter,
             connected,
         } = &mut self.clients[client];
         // If the client requests another filter than before, the cursor carries the hash of its own
-        // filter.
+        // filter. The ids of a prepared stream have that hash.
         let without_hash = cursor
             .as_ref()
-            .is_some_and(|cursor| cursor.matches('.').count() == 1);
+            .is_some_and(|cursor| prepared.is_none() && cursor.matches('.').count() == 1);
         if let (true, Some(cursor), Some(filter)) = (without_hash, cursor.as_mut(), *cursor_filter)
         {
             *cursor = format!("{cursor}.{}", filter_of(filter).filter_hash());
@@ -324,13 +359,16 @@ impl Simulation {
         *stream = self.streams;
         let mode = if ledger.all { Mode::All } else { Mode::Latest };
         let options = SessionOptions {
-            id: StreamId::of(self.streams),
+            id: prepared
+                .as_ref()
+                .map_or(StreamId::of(self.streams), |shared| shared.id),
             mode,
             heartbeat: Duration::from_secs(3),
             last: last.as_deref().map(Into::into),
             broken: None,
             unverified: None,
             viewer: Viewer::default(),
+            prepared_stream: prepared.clone(),
         };
         let requested = filter_of(*url_filter);
         let subscription = Subscription::to(requested)
@@ -360,6 +398,9 @@ impl Simulation {
     fn change(&mut self, client: usize) {
         self.read(client, usize::MAX);
         let (to, updates_url) = (self.rng.usize(..FILTERS.len()), self.rng.bool());
+        if let Some(prepared) = self.clients[client].prepared.clone() {
+            return self.change_prepared(&prepared, to);
+        }
         // The task of a lane delays changes until new symbols have been compared with patterns.
         if self.clients[client]
             .connected
@@ -405,6 +446,56 @@ impl Simulation {
             Some(Ok(_)) => _ = self.faults.insert(Fault::Changed),
             // Alternatively, the stream was changed too often.
             Some(Err(_)) | None => self.break_connection(client),
+        }
+    }
+
+    /// Changes the filter of a prepared stream, for all its readers, also for those who are away.
+    fn change_prepared(&mut self, prepared: &Arc<PreparedStream>, to: usize) {
+        let node_of = |client: &Client| client.connected.as_ref().map(|(node, ..)| *node);
+        let readers = FIRST_SHARED..CLIENTS;
+        readers
+            .clone()
+            .for_each(|client| self.read(client, usize::MAX));
+        let nodes: BTreeSet<_> = self.clients[readers.clone()]
+            .iter()
+            .filter_map(node_of)
+            .collect();
+        if nodes
+            .iter()
+            .any(|node| self.nodes[*node].groups.are_behind())
+        {
+            return;
+        }
+        let (from, _) = prepared.current().unwrap();
+        let effective = Effective {
+            filter: filter_of(to),
+            ..from.clone()
+        };
+        assert!(prepared.replace(&from, (effective, None)));
+        for client in &mut self.clients[readers] {
+            client.url_filter = to;
+            // A stream that ends, or is about to end, is not changed any more.
+            let open = client.connected.as_ref().is_some_and(|(node, key, _)| {
+                let stream = self.nodes[*node].streams.get(*key);
+                stream.is_some_and(|stream| !stream.ending)
+            });
+            if !open {
+                self.faults.insert(Fault::ChangedAway);
+                continue;
+            }
+            client.filter = to;
+            client.ledger.entries.push(Entry {
+                id: String::new(),
+                seen: Seen::Changed {
+                    symbols: symbols_of(to),
+                    away: false,
+                },
+            });
+        }
+        for node in nodes {
+            let follow = ChangeRequest::Follow(Arc::clone(prepared));
+            let changed = self.nodes[node].change(prepared.id, follow, self.now);
+            assert!(changed.is_none_or(|changed| changed.is_ok()));
         }
     }
 

@@ -9,7 +9,7 @@ use tokio::time::sleep_until;
 use super::body::{BodyEvent, BodySink};
 use super::socket::{SocketEvent, Sockets};
 use super::stream_sink::StreamSink;
-use super::{Change, Command, HistoryReader, Inbox, Lane, NewStream};
+use super::{Change, ChangeRequest, Command, HistoryReader, Inbox, Lane, NewStream};
 use crate::clock::Clock;
 use crate::log::Log;
 use crate::sources::Sources;
@@ -188,16 +188,16 @@ impl Task {
             Command::Change(change) => {
                 let Change {
                     id,
-                    change,
+                    request,
                     asked_at,
                     answer,
                 } = *change;
                 // A lane behind the log does not know all symbols that a change may name.
-                if change.is_some() && self.lane.head() < asked_at {
+                if !matches!(request, ChangeRequest::Ask) && self.lane.head() < asked_at {
                     self.flush();
                 }
-                if let Some(effective) = self.lane.change(id, change, now) {
-                    let _ = answer.try_send(effective);
+                if let Some(answered) = self.lane.change(id, request, now) {
+                    let _ = answer.try_send(answered);
                 }
             }
             Command::End(max) => self.lane.end(max),

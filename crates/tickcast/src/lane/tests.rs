@@ -228,12 +228,15 @@ pub(super) fn change(
     edit: Edit,
     now: Duration,
 ) -> Option<Result<Effective, EditError>> {
-    let current = match lane.change(id, None, now)? {
+    let current = match lane.change(id, ChangeRequest::Ask, now)?.transpose()? {
         Ok(current) => current,
         Err(error) => return Some(Err(error)),
     };
     match edit.apply(current.clone()) {
-        Ok(effective) => lane.change(id, Some((current, effective, None)), now),
+        Ok(effective) => {
+            let proposed = ChangeRequest::Propose((current, effective, None));
+            lane.change(id, proposed, now)?.transpose()
+        }
         Err(error) => Some(Err(error)),
     }
 }
@@ -248,6 +251,7 @@ fn session_options(name: u128, mode: Mode, heartbeat: Duration) -> SessionOption
         broken: None,
         unverified: None,
         viewer: Viewer::default(),
+        prepared_stream: None,
     }
 }
 

@@ -2,12 +2,10 @@
 
 use tickcast_core::{Filter, FilterError, Mode};
 
+use super::change_limit::CHANGES_PER_SECOND;
 use crate::access::{Denied, Viewer};
 use crate::hub::FilterRefusal;
 use crate::rate::Rate;
-
-/// Maximum number of changes of one stream per second. A person cannot click faster than that.
-pub(crate) const CHANGES_PER_SECOND: u32 = 10;
 
 /// A change of a stream. A field that is `None` changes nothing.
 #[derive(Debug, Clone, Default)]

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use tickcast_core::{Filter, Selection};
 
-use super::{FilterRefusal, Prepared};
+use super::{FilterRefusal, PreparedFilter};
 use crate::hub::Inner;
 
 /// Maximum number of symbols missing from a selection that is reused for a new stream.
@@ -18,7 +18,10 @@ pub(super) const MAX_INLINE_COMPARISONS: usize = 4096;
 impl Inner {
     /// Prepares a filter for a new stream. The lane later compares the filter with the symbols that
     /// are missing.
-    pub(crate) async fn prepare(&self, filter: Filter) -> Result<Arc<Prepared>, FilterRefusal> {
+    pub(crate) async fn prepare(
+        &self,
+        filter: Filter,
+    ) -> Result<Arc<PreparedFilter>, FilterRefusal> {
         self.prepare_up_to(filter, MAX_UNSEEN_SYMBOLS).await
     }
 
@@ -27,7 +30,7 @@ impl Inner {
     pub(crate) async fn prepare_wholly(
         &self,
         filter: Filter,
-    ) -> Result<Arc<Prepared>, FilterRefusal> {
+    ) -> Result<Arc<PreparedFilter>, FilterRefusal> {
         self.prepare_up_to(filter, 0).await
     }
 
@@ -35,7 +38,7 @@ impl Inner {
         &self,
         filter: Filter,
         max_unseen: usize,
-    ) -> Result<Arc<Prepared>, FilterRefusal> {
+    ) -> Result<Arc<PreparedFilter>, FilterRefusal> {
         let prepared = self.try_prepare(filter, max_unseen).await;
         if prepared.is_err() {
             self.filters.refused.fetch_add(1, Ordering::Relaxed);
@@ -47,7 +50,7 @@ impl Inner {
         &self,
         filter: Filter,
         max_unseen: usize,
-    ) -> Result<Arc<Prepared>, FilterRefusal> {
+    ) -> Result<Arc<PreparedFilter>, FilterRefusal> {
         let symbols = self.log.read(|log| log.market().len());
         let limits = (self.settings.lanes, self.settings.max_filter_bytes);
         loop {
@@ -69,7 +72,7 @@ impl Inner {
     pub(super) async fn select(
         &self,
         filter: &Filter,
-        previous: Option<Arc<Prepared>>,
+        previous: Option<Arc<PreparedFilter>>,
         symbols: usize,
     ) -> Result<Selection, FilterRefusal> {
         let previous = previous.as_ref().and_then(|previous| previous.selection());

@@ -17,6 +17,7 @@ fn events_of_stopped_reader(mode: Mode, rate: Option<Rate>) -> Vec<(String, bool
         broken: None,
         unverified: None,
         viewer: Viewer::default(),
+        prepared_stream: None,
     };
     let subscription = rate.map_or_else(|| subscribe("*"), |rate| subscribe("*").max_rate(rate));
     let subscription = subscription.resumable(options, (Epoch::new(1), harness.log.head()));

@@ -1,0 +1,159 @@
+//! The streams that a view opens, prepares and changes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use tickcast_core::{Filter, Mode};
+
+use super::{ReadState, View, viewer_of};
+use crate::answers::Answers;
+use crate::http::Problem;
+use crate::hub::{FilterRefusal, Hub, SubjectPermit};
+use crate::rate::Rate;
+use crate::subscription::{
+    Edit, EditError, Effective, LINGER, MAX_READERS, PreparedStream, ReaderPermit, StreamId,
+    Subscription,
+};
+
+/// A stream that the view has accepted.
+pub(in crate::http) struct AcceptedStream {
+    pub(in crate::http) subscription: Subscription,
+    /// What the stream holds as long as it has a reader.
+    pub(in crate::http) places: StreamPlaces,
+}
+
+/// The place of a stream among the streams of its subject, if these are limited, and among the
+/// readers of its prepared stream, if it follows one.
+pub(in crate::http) type StreamPlaces = (Option<SubjectPermit>, Option<ReaderPermit>);
+
+/// The reason why a stream has to come back later.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::http) enum StreamRefusal {
+    #[error(transparent)]
+    Filter(#[from] FilterRefusal),
+    #[error("the subject already has {0} streams, which is the limit")]
+    Streams(u32),
+    #[error("the prepared stream already has {MAX_READERS} readers, which is the limit")]
+    Readers,
+}
+
+/// The streams by name. Whoever knows the name of a stream may change it. An extractor.
+pub(in crate::http) struct OpenStreams(Hub);
+
+/// What somebody wants from a prepared stream.
+pub(in crate::http) struct WantedStream {
+    pub(in crate::http) filter: Filter,
+    pub(in crate::http) mode: Mode,
+    pub(in crate::http) rate: Option<Rate>,
+    pub(in crate::http) heartbeat: Duration,
+    pub(in crate::http) snapshot: bool,
+}
+
+impl FromRequestParts<ReadState> for OpenStreams {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ReadState) -> Result<Self, Problem> {
+        viewer_of(parts, &state.0)?;
+        Ok(Self(state.0.clone()))
+    }
+}
+
+impl View {
+    /// Narrows a subscription to what the viewer may read, and prepares its filter, so that no lane
+    /// has to. The inner error is a stream that has to come back later.
+    pub(in crate::http) async fn subscribe(
+        &self,
+        subscription: Subscription,
+    ) -> Result<Result<AcceptedStream, StreamRefusal>, Problem> {
+        let subscription = subscription.narrowed_to(&self.viewer)?;
+        Ok(self.accept(subscription).await)
+    }
+
+    async fn accept(
+        &self,
+        mut subscription: Subscription,
+    ) -> Result<AcceptedStream, StreamRefusal> {
+        let open = |(subject, max)| {
+            let permit = self.hub.open_for(subject, max);
+            permit.ok_or(StreamRefusal::Streams(max))
+        };
+        let subject = self.viewer.stream_limit().map(open).transpose()?;
+        let session = subscription.session.as_ref();
+        let read = |stream| self.hub.read_prepared(stream).ok_or(StreamRefusal::Readers);
+        let prepared = session.and_then(|own| own.prepared_stream.as_ref());
+        let reader = prepared.map(read).transpose()?;
+        let filter = subscription.filter.clone();
+        subscription.prepared = Some(self.hub.inner().prepare(filter).await?);
+        Ok(AcceptedStream {
+            subscription,
+            places: (subject, reader),
+        })
+    }
+
+    /// Prepares a stream, within what the viewer may read.
+    pub(in crate::http) async fn prepare(
+        &self,
+        id: StreamId,
+        wanted: WantedStream,
+    ) -> Result<Arc<PreparedStream>, Problem> {
+        let effective = Effective {
+            filter: self.viewer.filter(&wanted.filter)?,
+            mode: wanted.mode,
+            rate: self.viewer.rate(wanted.mode, wanted.rate)?,
+            viewer: self.viewer.clone(),
+        };
+        let filter = self.hub.inner().prepare(effective.filter.clone()).await?;
+        let stream = Arc::new(PreparedStream::new(
+            id,
+            (effective, Some(filter)),
+            (wanted.heartbeat, wanted.snapshot),
+            self.hub.now().uptime,
+        ));
+        match self.hub.add_prepared_stream(Arc::clone(&stream)) {
+            Ok(()) => Ok(stream),
+            Err(max) => {
+                let detail = format!("the server has {max} prepared streams, which is the limit");
+                let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+                Err(problem.retry_after(u32::try_from(LINGER.as_secs()).unwrap_or(u32::MAX)))
+            }
+        }
+    }
+}
+
+impl OpenStreams {
+    /// Returns the prepared stream with this name, and the view of its readers.
+    pub(in crate::http) fn prepared(
+        &self,
+        id: StreamId,
+    ) -> Option<(Arc<PreparedStream>, Effective, View)> {
+        let stream = self.0.prepared_stream(id)?;
+        let (effective, _) = stream.current()?;
+        let view = View {
+            hub: self.0.clone(),
+            viewer: effective.viewer.clone(),
+        };
+        Some((stream, effective, view))
+    }
+
+    /// Changes the subscription of a prepared or an open stream, within what its viewer may read.
+    /// Returns `None` if there is no such stream.
+    pub(in crate::http) async fn change(
+        &self,
+        id: StreamId,
+        edit: Edit,
+    ) -> Option<Result<Effective, EditError>> {
+        self.0.change(id, edit).await
+    }
+
+    /// Ends the streams with this name. Returns whether there was one.
+    pub(in crate::http) async fn delete(&self, id: StreamId) -> bool {
+        self.0.delete(id).await
+    }
+
+    pub(in crate::http) fn answers(&self) -> &Answers {
+        self.0.answers()
+    }
+}
