@@ -12,6 +12,7 @@ mod client;
 mod clients;
 mod contract;
 mod cross_origin;
+mod delayed;
 mod disk;
 mod faults;
 mod feeds;

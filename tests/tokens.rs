@@ -17,7 +17,7 @@ pub(crate) const SECRET: &str = "a secret of at least thirty-two bytes";
 /// A price that no cursor, time or count contains.
 const PRICE: &str = "7777.25";
 
-fn file(text: &str) -> NamedTempFile {
+pub(crate) fn file(text: &str) -> NamedTempFile {
     let mut file = NamedTempFile::with_suffix(".toml").unwrap();
     file.write_all(text.as_bytes()).unwrap();
     file
@@ -112,8 +112,8 @@ async fn every_route_for_readers_wants_a_token() {
             Some(signed(SECRET, &json!({"exp": seconds_from_now(60)}))),
         ),
         (
-            "unknown field `delay`",
-            Some(signed(SECRET, &claims(60, &json!({"delay": 900})))),
+            "unknown field `delays`",
+            Some(signed(SECRET, &claims(60, &json!({"delays": 900})))),
         ),
         ("not a JSON Web Token", Some(TOKEN.to_owned())),
     ];

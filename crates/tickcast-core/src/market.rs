@@ -125,6 +125,11 @@ impl Market {
         (latest.updated_at, latest.frame) = (updated_at, frame);
     }
 
+    /// Sets the source of the symbol's newest tick.
+    pub(crate) fn set_source(&mut self, id: SymbolId, source: SourceId) {
+        self.latest[id.index()].source = source;
+    }
+
     /// Applies the tape's entry `seq`.
     pub(crate) fn apply(&mut self, seq: Seq, entry: &Entry) {
         self.head = seq;

@@ -17,7 +17,7 @@ impl SourceId {
 }
 
 /// The price that the changes of a symbol are measured from. Field of a [`Quote`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reference {
     /// A previous close from a publisher, valid until the next previous close. Contains the price.
     PrevClose(Price),
@@ -36,6 +36,14 @@ impl Reference {
     pub const fn price(self) -> Price {
         match self {
             Self::PrevClose(price) | Self::FirstOfDay { price, .. } => price,
+        }
+    }
+
+    /// Returns the previous close, if the reference is one.
+    pub(crate) const fn close(self) -> Option<Price> {
+        match self {
+            Self::PrevClose(close) => Some(close),
+            Self::FirstOfDay { .. } => None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The sequencer puts all ticks in one order. No other code assigns sequence numbers.
 
+mod follow;
 mod restore;
 
 use crate::quote::{ClockBounds, TickTime};
@@ -128,7 +129,7 @@ impl Sequencer {
         }
         let bounds = ClockBounds::new(now.wall, self.limits.max_skew);
         let id = self.add_symbol(tick.symbol)?;
-        let (quote, derived, when) = match &mut self.quotes[id.index()] {
+        let (quote, derived, when, close) = match &mut self.quotes[id.index()] {
             Some(quote) => {
                 // A removed symbol has no newest tick, so a tick for it is neither late nor
                 // unchanged. A newest time that cannot be true is no reason to drop a tick.
@@ -148,13 +149,14 @@ impl Sequencer {
                 if !listed {
                     quote.reopen(tick, when);
                 }
+                let close = quote.reference.close().filter(|_| listed);
                 let derived = quote.advance(tick, source, when);
-                (quote, derived, when)
+                (quote, derived, when, close)
             }
             empty => {
                 let when = TickTime::new(tick.time.unwrap_or(now.wall), bounds);
                 let (quote, derived) = Quote::open(tick, source, when);
-                (empty.insert(quote), derived, when)
+                (empty.insert(quote), derived, when, None)
             }
         };
         let max_candles = budget(self.limits.candles, self.replica.market().len());
@@ -162,8 +164,12 @@ impl Sequencer {
             .candles
             .add(when.effective, tick.price, bounds.horizon, max_candles);
         let frame = Frame::encode(tick, &derived, &mut self.scratch);
+        let kind = match quote.reference.close().filter(|new| close != Some(*new)) {
+            Some(close) => EntryKind::TickAndClose(Box::new((frame, close))),
+            None => EntryKind::Tick(frame),
+        };
         self.count_candles(grown, max_candles);
-        Ok(self.append((id, source), EntryKind::Tick(frame), now))
+        Ok(self.append((id, source), kind, now))
     }
 
     /// Accepts a frame that was encoded outside the core as the newest tick of `symbol`.
@@ -305,6 +311,7 @@ impl Sequencer {
     }
 }
 
+pub use follow::Followed;
 pub use restore::{Recorded, Restore};
 
 #[cfg(test)]

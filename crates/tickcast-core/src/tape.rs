@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::{Digest, Frame, Position, Seq, SourceId, Symbol, SymbolId};
+use crate::{Digest, Frame, Position, Price, Seq, SourceId, Symbol, SymbolId};
 
 /// Memory for one entry in addition to the bytes of its frame: the entry itself and the reference
 /// counts of the frame.
@@ -30,6 +30,8 @@ pub struct Entry {
 pub enum EntryKind {
     /// The symbol has this new tick. Contains the encoded tick.
     Tick(Frame),
+    /// The symbol has this new tick, and a new previous close from it on. Contains both.
+    TickAndClose(Box<(Frame, Price)>),
     /// The symbol was removed from the market.
     Removal,
 }
@@ -37,10 +39,20 @@ pub enum EntryKind {
 impl EntryKind {
     /// Returns the new tick, or `None` if the entry is not a tick.
     #[must_use]
-    pub const fn frame(&self) -> Option<&Frame> {
+    pub fn frame(&self) -> Option<&Frame> {
         match self {
             Self::Tick(frame) => Some(frame),
+            Self::TickAndClose(both) => Some(&both.0),
             Self::Removal => None,
+        }
+    }
+
+    /// Returns the new previous close, if there is one.
+    #[must_use]
+    pub fn prev_close(&self) -> Option<Price> {
+        match self {
+            Self::TickAndClose(both) => Some(both.1),
+            Self::Tick(_) | Self::Removal => None,
         }
     }
 }

@@ -33,7 +33,7 @@ struct Access {
 /// Returns the routes for readers. If the settings ask for tokens, each request must have one.
 pub(crate) fn router(hub: &Hub, settings: AccessSettings) -> Router {
     let routes = hub.router();
-    let AccessSettings::Token { keys, cookie } = settings else {
+    let AccessSettings::Token { keys, cookie, .. } = settings else {
         return routes;
     };
     let access = Access {

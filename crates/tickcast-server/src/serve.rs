@@ -166,8 +166,15 @@ fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
         .flush_interval(settings.flush_interval.0)
         .max_lag(settings.max_lag.0)
         .require_viewer(settings.access.by_token())
+        .delays(settings.access.delays().iter().copied())
         .io_backend(settings.io_backend.into());
     let Some((folder, options)) = &settings.data else {
+        if !settings.access.delays().is_empty() {
+            tracing::warn!(
+                "the tape is in memory only: delayed readers get no prices for the time of their delay after each start, \
+                 and only if the tape in memory reaches back so far (--tape-ticks, --tape-bytes); set --data to avoid both"
+            );
+        }
         return Ok(builder.try_build()?);
     };
     let begin = Instant::now();

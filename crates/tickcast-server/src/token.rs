@@ -13,7 +13,7 @@ use crate::secret::SecretHash;
 /// Runs the command.
 pub(crate) fn run(command: TokenCommand) -> Result<(), CliError> {
     match command {
-        TokenCommand::Sign(args) => sign::run(args),
+        TokenCommand::Sign(args) => sign::run(&args),
         TokenCommand::Show(args) => show::run(args),
         TokenCommand::Hash { token } => {
             println!("{}", SecretHash::of(input::given(token)?.as_bytes()));

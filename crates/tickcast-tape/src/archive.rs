@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tickcast_core::{Check, Position, Recorded, Seq, TickView, Time};
+use tickcast_core::{Check, Digest, Position, Recorded, Seq, TickView, Time};
 
 use crate::Sync;
 use crate::block::{Block, NoBlock};
@@ -69,6 +69,15 @@ impl DiskTape {
             .front()
             .map_or(0, |segment| segment.first.get() - 1);
         Seq::new(oldest)
+    }
+
+    /// Returns the position before the oldest entry and the digest of the tape there, or `None` if
+    /// the tape is empty.
+    #[must_use]
+    pub fn beginning(&self) -> Option<(Seq, Digest)> {
+        let segments = self.0.segments();
+        let oldest = segments.front()?;
+        Some((Seq::new(oldest.first.get() - 1), oldest.start().before))
     }
 
     /// Returns the sequence number of the newest entry.
@@ -149,9 +158,7 @@ impl DiskTape {
         }
     }
 
-    /// Calls `each` with the entries after `from`, in order. Stops if `each` breaks, if there are
-    /// no more entries, or after at most about 1 MiB. Returns the sequence number of the last entry
-    /// passed to `each`.
+    /// Reads like [`read_stamped`](Self::read_stamped), without the times.
     ///
     /// # Errors
     /// If the tape no longer holds the entries, or cannot be read.
@@ -159,6 +166,21 @@ impl DiskTape {
         &self,
         from: Seq,
         mut each: impl FnMut(Position, Recorded<'_>) -> ControlFlow<()>,
+    ) -> Result<Seq, ReadError> {
+        self.read_stamped(from, |at, recorded, _| each(at, recorded))
+    }
+
+    /// Calls `each` with the entries after `from`, in order, and with the wall clock when each was
+    /// accepted, if the tape has it. Stops if `each` breaks, if there are
+    /// no more entries, or after at most about 1 MiB. Returns the sequence number of the last entry
+    /// passed to `each`.
+    ///
+    /// # Errors
+    /// If the tape no longer holds the entries, or cannot be read.
+    pub fn read_stamped(
+        &self,
+        from: Seq,
+        mut each: impl FnMut(Position, Recorded<'_>, Option<Time>) -> ControlFlow<()>,
     ) -> Result<Seq, ReadError> {
         let (mut reached, mut buffer) = (from, Vec::new());
         let Some(mut segment) = self.0.containing(from.next()) else {
@@ -171,11 +193,12 @@ impl DiskTape {
         let (mut at, mut digest) = (start.offset, start.before);
         for _ in 0..MAX_CHUNKS {
             let seen = blocks(&segment, at, &mut buffer, |block| {
+                let stamp = block.stamp.map(|stamp| stamp.now);
                 for (seq, recorded) in block.records() {
                     digest = digest.with(&recorded.symbol, recorded.json);
                     if seq > from {
                         reached = seq;
-                        each(Position::new(seq, digest.check()), recorded)?;
+                        each(Position::new(seq, digest.check()), recorded, stamp)?;
                     }
                 }
                 ControlFlow::Continue(())

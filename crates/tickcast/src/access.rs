@@ -4,6 +4,7 @@
 mod grant;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tickcast_core::{Filter, Mode, NotAllowed, Time};
 
@@ -15,8 +16,8 @@ pub(crate) use grant::Admission;
 #[cfg(feature = "http")]
 pub use grant::Grant;
 
-/// What one reader may read: which symbols, at most how many updates a second, on how many streams
-/// at a time, and until when.
+/// What one reader may read: which symbols, how old at least, at most how many updates a second, on
+/// how many streams at a time, and until when.
 ///
 /// Insert a viewer into the extensions of a request, in a layer in front of
 /// [`Hub::router`](crate::Hub::router): every route then answers for this viewer. A request without
@@ -51,6 +52,7 @@ struct Permissions {
     expires: Option<Time>,
     subject: Arc<str>,
     max_streams: Option<u32>,
+    delay: Duration,
 }
 
 impl Permissions {
@@ -61,6 +63,7 @@ impl Permissions {
             expires: None,
             subject: Arc::default(),
             max_streams: None,
+            delay: Duration::ZERO,
         }
     }
 }
@@ -127,6 +130,21 @@ impl Viewer {
     pub fn max_streams(mut self, streams: u32) -> Self {
         self.permissions().max_streams = Some(streams);
         self
+    }
+
+    /// Delays what the reader may read by at least `delay`: the reader reads the market as it was
+    /// then, on every route. The hub needs a delayed market for it, see
+    /// [`HubBuilder::delays`](crate::HubBuilder::delays); the next longer delay counts. If the hub
+    /// has none that is long enough, requests are 403. Default: no delay.
+    #[must_use]
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.permissions().delay = delay;
+        self
+    }
+
+    /// Returns how far the reader's market is behind, at least.
+    pub(crate) fn least_delay(&self) -> Duration {
+        self.0.as_deref().map_or(Duration::ZERO, |own| own.delay)
     }
 
     /// Returns the subject and its maximum number of open streams, if there is a maximum.

@@ -12,6 +12,8 @@ pub(crate) struct Clock {
     start: tokio::time::Instant,
     /// The wall clock at the start.
     start_wall: Time,
+    /// How far the time of a delayed market is behind the wall clock.
+    behind: Duration,
 }
 
 impl Clock {
@@ -19,20 +21,35 @@ impl Clock {
         Self {
             start: tokio::time::Instant::now(),
             start_wall: SystemTime::now().into(),
+            behind: Duration::ZERO,
         }
     }
 
+    /// Returns the clocks of a market that is behind by `delay`.
+    pub(crate) const fn delayed_by(self, delay: Duration) -> Self {
+        Self {
+            behind: delay,
+            ..self
+        }
+    }
+
+    /// Returns the time. The wall clock of a delayed market is behind, like its prices.
     pub(crate) fn now(self) -> Now {
+        let wall = Time::from(SystemTime::now());
         Now {
-            wall: SystemTime::now().into(),
+            wall: wall.saturating_sub(self.behind),
             uptime: self.uptime(),
         }
     }
 
     /// Returns the time that has come for certain: the wall clock, unless it has jumped forward
-    /// since the start.
+    /// since the start. Permissions end by this time, also those of a delayed market.
     pub(crate) fn passed(self) -> Time {
-        passed(self.start_wall, self.now())
+        let now = Now {
+            wall: SystemTime::now().into(),
+            uptime: self.uptime(),
+        };
+        passed(self.start_wall, now)
     }
 
     pub(crate) fn uptime(self) -> Duration {

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -48,13 +49,22 @@ enum BodyState {
 }
 
 impl Hub {
-    /// Returns the events of a subscription in wire format (Server-Sent Events).
+    /// Returns the events of a subscription in wire format (Server-Sent Events). If the
+    /// subscription is for a delayed viewer, and the hub has no delayed market for it yet, there
+    /// are no events, and the stream ends at once.
     ///
     /// # Panics
     /// If the first poll happens outside a tokio runtime.
     #[must_use]
     pub fn events(&self, subscription: Subscription) -> Events {
-        Events::new(Arc::clone(self.inner()), self.started(subscription), None)
+        let delay = Duration::from_millis(subscription.delay_ms.into());
+        match self.behind(delay) {
+            Ok(hub) => Events::new(Arc::clone(hub.inner()), hub.started(subscription), None),
+            Err(reason) => {
+                tracing::debug!(%reason, "a stream in the same program ends at once");
+                Events::ended()
+            }
+        }
     }
 }
 
@@ -67,6 +77,14 @@ impl Events {
         Self {
             at: BodyState::NotStarted(hub, subscription),
             preamble,
+            feed: None,
+        }
+    }
+
+    fn ended() -> Self {
+        Self {
+            at: BodyState::End,
+            preamble: None,
             feed: None,
         }
     }

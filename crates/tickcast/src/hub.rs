@@ -3,6 +3,8 @@
 mod build;
 mod builder;
 mod change;
+mod delayed;
+mod delayed_market;
 mod ending;
 mod filters;
 mod lanes;
@@ -18,6 +20,8 @@ use std::time::Duration;
 use tickcast_core::{Cursor, Epoch, Now, Seq, Sequencer, SourceId, TickError, Time};
 
 pub use builder::{BuildError, HubBuilder};
+use delayed_market::DelayedMarket;
+pub(crate) use delayed_market::NoMarket;
 use filters::Filters;
 pub(crate) use filters::{FilterRefusal, PreparedFilter};
 use prepared_streams::PreparedStreams;
@@ -57,6 +61,8 @@ pub struct Hub(Arc<Inner>);
 /// The shared parts of a hub.
 pub(crate) struct Inner {
     log: Arc<Log>,
+    /// The delayed markets, in order of their delays.
+    delayed: Vec<DelayedMarket<Hub>>,
     lanes: OnceLock<Vec<LaneHandle>>,
     sources: Arc<Sources>,
     clock: Clock,
@@ -102,11 +108,12 @@ impl Hub {
     /// lanes. The readers of a failed lane reconnect to the other lanes.
     #[must_use]
     pub fn failed_lanes(&self) -> (usize, usize) {
-        let lanes = self.lanes();
-        (
-            lanes.iter().filter(|lane| lane.inbox.is_closed()).count(),
-            lanes.len(),
-        )
+        let hubs: Vec<_> = std::iter::once(self.clone())
+            .chain(self.delayed_markets())
+            .collect();
+        let lanes = || hubs.iter().flat_map(Self::lanes);
+        let failed = lanes().filter(|lane| lane.inbox.is_closed()).count();
+        (failed, lanes().count())
     }
 
     /// Returns the reasons why new streams should go to another server. Empty: the hub is ready.
@@ -171,9 +178,12 @@ impl Hub {
             delays,
             sources,
         };
-        self.lanes()
-            .iter()
-            .for_each(|lane| lane.stats.add_to(&mut stats));
+        let delayed: Vec<_> = self.delayed_markets().collect();
+        for hub in std::iter::once(self).chain(&delayed) {
+            for lane in hub.lanes() {
+                lane.stats.add_to(&mut stats);
+            }
+        }
         stats
     }
 
@@ -244,7 +254,10 @@ impl Hub {
 
     pub(crate) fn now(&self) -> Now {
         let now = self.0.clock.now();
-        self.0.wall.check(now, self.0.settings.limits.max_skew);
+        // One market is enough to report that the clock has jumped.
+        if self.0.settings.delay.is_zero() {
+            self.0.wall.check(now, self.0.settings.limits.max_skew);
+        }
         now
     }
 

@@ -100,6 +100,8 @@ pub(crate) struct StreamLimits {
     pub(crate) write_timeout: Duration,
     /// Maximum size of the data that all streams buffer for their readers, in bytes.
     pub(crate) buffered_bytes: usize,
+    /// How far the market is behind. Zero: it is live.
+    pub(crate) delay: Duration,
 }
 
 /// A shard of the connections.

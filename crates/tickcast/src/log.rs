@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tickcast_core::{
-    Frame, KeyProgress, Now, Outcome, Replica, Seq, Sequenced, Sequencer, SourceId, SourceOptions,
-    Symbol, Tick, TickError,
+    Followed, Frame, KeyProgress, Now, Outcome, Replica, Seq, Sequenced, Sequencer, SourceId,
+    SourceOptions, Symbol, Tick, TickError,
 };
 
 use crate::disk::{DiskTape, Opened};
@@ -39,6 +39,8 @@ pub(crate) struct Log {
     head: AtomicU64,
     wakers: OnceLock<Vec<Arc<Doorbell>>>,
     tape: Option<DiskTape>,
+    /// The tape on disk for reading only: that of the live market, for a delayed one.
+    archive: Option<DiskTape>,
     /// The lock that is held while a snapshot of the market is written.
     checkpoints: Mutex<()>,
 }
@@ -78,12 +80,21 @@ impl Log {
         )
     }
 
+    /// Creates a log in memory that follows another one. Older entries are in `archive`.
+    pub(crate) fn following(sequencer: Sequencer, archive: Option<DiskTape>) -> Self {
+        Self {
+            archive,
+            ..Self::new(sequencer)
+        }
+    }
+
     fn of(state: LogState, tape: Option<DiskTape>) -> Self {
         let head = AtomicU64::new(state.sequencer.cursor().seq().get());
         Self {
             state: Mutex::new(state),
             head,
             wakers: OnceLock::new(),
+            archive: tape.clone(),
             tape,
             checkpoints: Mutex::new(()),
         }
@@ -102,6 +113,19 @@ impl Log {
     /// Returns the tape on disk.
     pub(crate) const fn tape(&self) -> Option<&DiskTape> {
         self.tape.as_ref()
+    }
+
+    /// Returns the tape on disk that has the older entries of this log. It may have newer ones, too.
+    pub(crate) const fn archive(&self) -> Option<&DiskTape> {
+        self.archive.as_ref()
+    }
+
+    /// Applies entries of the log that this log follows. `apply` passes them on, under the lock.
+    pub(crate) fn follow(&self, apply: impl FnOnce(&mut dyn FnMut(Followed<'_>))) {
+        let mut state = self.lock();
+        let sequencer = &mut state.sequencer;
+        apply(&mut |followed| _ = sequencer.follow(followed));
+        self.notify(state);
     }
 
     /// Reads the market, the tape and the candles under the lock. Publishers wait meanwhile, so

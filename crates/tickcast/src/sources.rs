@@ -200,6 +200,34 @@ impl Sources {
         (index, source)
     }
 
+    /// Registers the sources of `other` here, in the same order, with the same settings. So a
+    /// delayed market has the same numbers for the same sources.
+    pub(crate) fn mirror(&self, other: &Self, now: Time) {
+        let theirs: Vec<_> = other.list().clone();
+        for their in theirs {
+            let (_, own) = self.register(&their.name, now);
+            own.set_stale_after(their.stale_after());
+            own.set_simulated(their.is_simulated());
+        }
+    }
+
+    /// Records that a source has sent ticks that were accepted.
+    pub(crate) fn note_ticks(&self, source: SourceId, ticks: u64, now: Now) {
+        let source = self.list().get(usize::from(source.0)).cloned();
+        if let Some(source) = source {
+            source.counters.accept(ticks);
+            self.note_activity(&source, now);
+        }
+    }
+
+    /// Sets the state of the source with this index.
+    pub(crate) fn set_at(&self, index: usize, state: &SourceState, now: Now) {
+        let source = self.list().get(index).cloned();
+        if let Some(source) = source {
+            self.set(&source, state, now);
+        }
+    }
+
     pub(crate) fn stats(&self) -> Vec<SourceStats> {
         self.list().iter().map(|source| source.stats()).collect()
     }

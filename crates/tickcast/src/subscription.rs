@@ -74,6 +74,8 @@ pub struct Subscription {
     pub(crate) heartbeat: Option<Heartbeat>,
     pub(crate) session: Option<Box<SessionOptions>>,
     pub(crate) expiry: Expiry,
+    /// How far the market of the reader is behind, at least, in milliseconds.
+    pub(crate) delay_ms: u32,
 }
 
 /// When the permission of a reader ends, and with it the stream.
@@ -145,6 +147,7 @@ impl Subscription {
             heartbeat: None,
             session: None,
             expiry: Expiry::Never,
+            delay_ms: 0,
         }
     }
 
@@ -226,8 +229,8 @@ impl Subscription {
         self
     }
 
-    /// Narrows the subscription to what `viewer` may read: patterns to the permitted symbols, and
-    /// the rate to the permitted rate.
+    /// Narrows the subscription to what `viewer` may read: patterns to the permitted symbols, the
+    /// rate to the permitted rate, and the market to the delayed one, if the viewer is delayed.
     ///
     /// # Errors
     /// If the filter names a symbol that the viewer may not read, or if the stream is for every
@@ -254,6 +257,8 @@ impl Subscription {
                 self.format = self.format.with_filter(self.filter.filter_hash());
             }
         }
+        let delay_ms = viewer.least_delay().as_millis();
+        self.delay_ms = u32::try_from(delay_ms).unwrap_or(u32::MAX);
         self.expiry = viewer.expiry().map_or(Expiry::Never, Expiry::Wall);
         if let Some(session) = &mut self.session {
             session.viewer = viewer.clone();

@@ -43,7 +43,15 @@ impl Restore {
         }
     }
 
-    /// Restores a symbol from its snapshot.
+    /// Restores a symbol from its snapshot, with the source of its newest tick.
+    pub fn symbol_of(&mut self, snapshot: SymbolSnapshot, source: SourceId) {
+        let symbol = snapshot.symbol;
+        self.symbol(snapshot);
+        let id = self.add_symbol(symbol);
+        self.sequencer.replica.market_mut().set_source(id, source);
+    }
+
+    /// Restores a symbol from its snapshot. The source of its newest tick is not known.
     pub fn symbol(&mut self, snapshot: SymbolSnapshot) {
         let SymbolSnapshot {
             symbol,
@@ -144,7 +152,7 @@ impl Restore {
 
 impl Sequencer {
     /// Updates a symbol with a tick that was accepted before.
-    fn reapply(
+    pub(super) fn reapply(
         &mut self,
         id: SymbolId,
         json: &[u8],

@@ -28,6 +28,8 @@ pub enum Notice<'a> {
         heartbeat: u64,
         /// Whether the stream continues from the reader's cursor without a gap.
         resumed: bool,
+        /// Number of seconds by which the stream is behind the market, if it is delayed.
+        delay: Option<u64>,
         /// Name of the server.
         server: &'a str,
     },
@@ -81,6 +83,8 @@ struct Ready<'a> {
     rate: Option<f64>,
     heartbeat: u64,
     resumed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delay: Option<u64>,
     server: &'a str,
 }
 
@@ -157,6 +161,7 @@ impl Notice<'_> {
                 rate,
                 heartbeat,
                 resumed,
+                delay,
                 server,
             } => {
                 let (mode, filter) = (mode.as_str(), filter.to_string());
@@ -171,6 +176,7 @@ impl Notice<'_> {
                         rate,
                         heartbeat,
                         resumed,
+                        delay,
                         server,
                     },
                     out,
@@ -281,6 +287,7 @@ mod tests {
             rate: None,
             heartbeat: 10,
             resumed: true,
+            delay: None,
             server: "tickcast",
         };
         assert_eq!(

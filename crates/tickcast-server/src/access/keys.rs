@@ -78,6 +78,8 @@ struct Permissions {
     rate: Option<f64>,
     #[serde(default, deserialize_with = "given")]
     streams: Option<u32>,
+    #[serde(default, deserialize_with = "given")]
+    delay: Option<u32>,
 }
 
 /// Reads a value that may be left out, but not `null`.
@@ -140,6 +142,7 @@ impl Key {
             symbols,
             rate,
             streams,
+            delay,
         } = match permissions.get().starts_with('{') {
             true => serde_json::from_str(permissions.get()).map_err(|error| claim(&error))?,
             false => return Err(claim(&"expected an object")),
@@ -163,6 +166,9 @@ impl Key {
         if let Some(rate) = rate {
             let rate = Rate::per_second(rate).map_err(|error| claim(&format!("rate: {error}")))?;
             viewer = viewer.max_rate(rate);
+        }
+        if let Some(delay) = delay {
+            viewer = viewer.delay(Duration::from_secs(delay.into()));
         }
         if let Some(streams) = streams {
             if sub.is_none() {
@@ -276,13 +282,14 @@ mod tests {
     fn a_token_says_what_its_reader_may_read() {
         let viewer = verify(&json!({
             "exp": 1_000_060, "sub": "ada", "iat": 5,
-            "tickcast": {"symbols": ["AAPL", "BTC*"], "rate": 2, "streams": 3},
+            "tickcast": {"symbols": ["AAPL", "BTC*"], "rate": 2, "streams": 3, "delay": 900},
         }));
         let expected = Viewer::of(Filter::parse(["AAPL", "BTC*"]).unwrap())
             .subject(" ada")
             .expires(Time::from_millis(1_000_060_000).unwrap())
             .max_rate(Rate::per_second(2.0).unwrap())
-            .max_streams(3);
+            .max_streams(3)
+            .delay(Duration::from_secs(900));
         assert_eq!(viewer, Ok(expected));
         let nothing = verify(&json!({"exp": 1_000_060, "tickcast": {"symbols": []}}));
         assert_eq!(nothing.unwrap().symbols(), Some(&Filter::none()));

@@ -1,6 +1,7 @@
 //! The table `[access]` of the configuration file.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use serde::Deserialize;
@@ -24,15 +25,31 @@ const RSA_BYTES: std::ops::RangeInclusive<usize> = 265..=1_050;
 /// Maximum number of keys. Each key without a name is tried for each token.
 const MAX_KEYS: usize = 16;
 
+/// The range of a delay, in seconds, and the maximum number of delays: those of the library.
+const DELAYS: std::ops::RangeInclusive<u32> = 1..=86_400;
+const MAX_DELAYS: usize = 8;
+
 /// Who may read.
 pub(crate) enum AccessSettings {
     /// Everyone.
     Open,
     /// Who has a token.
-    Token { keys: Keys, cookie: Option<String> },
+    Token {
+        keys: Keys,
+        cookie: Option<String>,
+        delays: Vec<Duration>,
+    },
 }
 
 impl AccessSettings {
+    /// Returns the delays of delayed readers.
+    pub(crate) fn delays(&self) -> &[Duration] {
+        match self {
+            Self::Open => &[],
+            Self::Token { delays, .. } => delays,
+        }
+    }
+
     /// Checks whether readers need a token.
     pub(crate) const fn by_token(&self) -> bool {
         matches!(self, Self::Token { .. })
@@ -46,6 +63,9 @@ pub(crate) struct AccessTable {
     #[serde(default)]
     readers: Readers,
     cookie: Option<String>,
+    /// The delays of delayed readers, in seconds.
+    #[serde(default)]
+    delays: Vec<u32>,
     #[serde(default)]
     key: Vec<KeyTable>,
     #[serde(default)]
@@ -86,10 +106,11 @@ impl AccessTable {
     /// Reads the keys, and checks that the table makes sense.
     pub(crate) fn settings(&self) -> Result<AccessSettings, String> {
         if self.readers == Readers::Open {
-            return match self.key.is_empty() && self.cookie.is_none() {
+            return match self.key.is_empty() && self.cookie.is_none() && self.delays.is_empty() {
                 true => Ok(AccessSettings::Open),
                 false => Err(
-                    "access: keys and a cookie have no effect while readers = \"open\"".to_owned(),
+                    "access: keys, a cookie and delays have no effect while readers = \"open\""
+                        .to_owned(),
                 ),
             };
         }
@@ -111,6 +132,22 @@ impl AccessTable {
                 "access.cookie: {cookie:?} is not a name of letters, digits, - and _"
             ));
         }
+        let allowed = |delay: &&u32| !DELAYS.contains(*delay);
+        if let Some(delay) = self.delays.iter().find(allowed) {
+            return Err(format!(
+                "access.delays: {delay} s is outside {} ..= {} s",
+                DELAYS.start(),
+                DELAYS.end()
+            ));
+        }
+        if self.delays.len() > MAX_DELAYS {
+            return Err(format!(
+                "access.delays: {} delays are given, the limit is {MAX_DELAYS}",
+                self.delays.len()
+            ));
+        }
+        let delays = self.delays.iter().copied().map(u64::from);
+        let delays = delays.map(Duration::from_secs).collect();
         let keys = self.key.iter().enumerate();
         let keys: Result<Vec<_>, _> = keys
             .map(|(i, key)| {
@@ -121,6 +158,7 @@ impl AccessTable {
         Ok(AccessSettings::Token {
             keys: Keys::new(keys?),
             cookie: self.cookie.clone(),
+            delays,
         })
     }
 

@@ -9,7 +9,7 @@ use crate::settings::HumanDuration;
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
     /// Sign a token for a reader and print it
-    Sign(SignArgs),
+    Sign(Box<SignArgs>),
     /// Print what a token says; with --config, check whether the server would accept it
     Show(ShowArgs),
     /// Print the hash of a publisher's token, for the configuration file
@@ -66,6 +66,10 @@ pub(crate) struct SignArgs {
     /// Maximum number of streams of the subject at a time
     #[arg(long, value_name = "N", requires = "subject")]
     pub(super) streams: Option<u32>,
+
+    /// Minimum age of the prices that the reader receives, as in 15m; the server needs such a delay
+    #[arg(long, value_name = "TIME")]
+    pub(super) delay: Option<HumanDuration>,
 
     /// How long the token is valid
     #[arg(long, value_name = "TIME", default_value = "1h")]

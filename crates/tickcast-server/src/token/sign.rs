@@ -14,11 +14,11 @@ use crate::exit::CliError;
 use crate::settings::access_table;
 
 /// Signs a token and prints it.
-pub(super) fn run(args: SignArgs) -> Result<(), CliError> {
-    let key = key(&args).map_err(CliError::Usage)?;
-    let claims = claims(&args, &key).map_err(CliError::Usage)?;
+pub(super) fn run(args: &SignArgs) -> Result<(), CliError> {
+    let key = key(args).map_err(CliError::Usage)?;
+    let claims = claims(args, &key).map_err(CliError::Usage)?;
     let header = Header {
-        kid: args.kid.or(key.kid),
+        kid: args.kid.clone().or(key.kid),
         ..Header::new(key.algorithm)
     };
     let token = encode(&header, &claims, &key.encoding).context("the token cannot be signed")?;
@@ -89,6 +89,12 @@ fn claims(args: &SignArgs, key: &SigningKey) -> Result<Value, String> {
     if let Some(rate) = args.rate {
         Rate::per_second(rate).map_err(|error| at("--rate", &error))?;
         permissions.insert("rate".to_owned(), json!(rate));
+    }
+    if let Some(delay) = args.delay {
+        let seconds = u32::try_from(delay.0.as_secs()).unwrap_or(u32::MAX);
+        // A part of a second is a second more.
+        let seconds = seconds.saturating_add(u32::from(delay.0.subsec_nanos() > 0));
+        permissions.insert("delay".to_owned(), json!(seconds));
     }
     if let Some(streams) = args.streams {
         permissions.insert("streams".to_owned(), json!(streams));

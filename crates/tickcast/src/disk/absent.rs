@@ -40,6 +40,18 @@ impl DiskTape {
         match self.0 {}
     }
 
+    pub(crate) fn beginning(&self) -> Option<(Seq, Digest)> {
+        match self.0 {}
+    }
+
+    pub(crate) fn read_stamped(
+        &self,
+        _: Seq,
+        _: impl FnMut(Position, Recorded<'_>, Option<Time>) -> ControlFlow<()>,
+    ) -> Result<Seq, ReadError> {
+        match self.0 {}
+    }
+
     pub(crate) fn read(
         &self,
         _: Seq,

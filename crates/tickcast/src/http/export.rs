@@ -143,7 +143,7 @@ impl Export {
 
     async fn read_on(mut self) -> Result<Self, Cut> {
         let hub = self.hub.clone();
-        let Some(tape) = hub.log().tape().cloned() else {
+        let Some(tape) = hub.log().archive().cloned() else {
             // Other tasks run between two reads.
             tokio::task::yield_now().await;
             return self.read_memory().map(|()| self);

@@ -12,8 +12,12 @@ use tickcast_core::{FilterError, Symbol, SymbolError, TickError};
 use crate::access::Denied;
 use crate::answers::{Busy, Cut, NoSnapshot, RETRY_AFTER};
 use crate::disk::AppendError;
-use crate::hub::FilterRefusal;
+use crate::hub::{FilterRefusal, NoMarket};
 use crate::rate::RateError;
+
+/// Delay before a request for a delayed market without data is tried again, in seconds. It is the
+/// same at all times, so that it tells nothing.
+const MARKET_RETRY_AFTER: u32 = 10;
 
 /// Delay before a request whose filter had no room is tried again, in seconds.
 const FILTER_RETRY_AFTER: u32 = 1;
@@ -95,6 +99,11 @@ impl Problem {
         self
     }
 
+    /// Checks whether the problem has this status.
+    pub(super) fn is(&self, status: StatusCode) -> bool {
+        self.status == status.as_u16()
+    }
+
     /// Returns the problem as JSON text.
     pub(crate) fn to_json(&self) -> String {
         // Serialization cannot fail: all keys are text.
@@ -164,6 +173,16 @@ impl From<TickError> for Problem {
         match status {
             StatusCode::TOO_MANY_REQUESTS => problem.retry_after(1),
             _ => problem,
+        }
+    }
+}
+
+impl From<NoMarket> for Problem {
+    fn from(error: NoMarket) -> Self {
+        match error {
+            NoMarket::TooLong(_) => Self::new(StatusCode::FORBIDDEN, error.to_string()),
+            NoMarket::NotYet(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+                .retry_after(MARKET_RETRY_AFTER),
         }
     }
 }

@@ -78,6 +78,7 @@ pub(super) async fn status(view: View, _: NoParameters) -> Json<Status> {
         epoch: cursor.epoch.to_string(),
         cursor: cursor.to_string(),
         uptime_s: view.now().uptime.as_secs(),
+        delay: view.delay(),
         ready: view.is_ready(),
         simulated: simulated(sources),
         streams: whole.as_ref().map(|stats| stats.streams),
@@ -122,6 +123,10 @@ pub(super) struct Status {
     /// The newest position on the tape.
     cursor: String,
     uptime_s: u64,
+    /// How far the prices are behind the market, in seconds. Only for a reader of delayed prices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    delay: Option<u64>,
     ready: bool,
     /// Whether some prices are simulated.
     simulated: bool,

@@ -8,13 +8,14 @@ use axum::extract::RawQuery;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use tickcast_core::{EventId, Mode, sse};
+use tickcast_core::sse::EventFormat;
+use tickcast_core::{Epoch, EventId, Mode, sse};
 
 use super::Problem;
 use super::query::Query;
 #[cfg(feature = "openapi")]
 use super::schema;
-use super::view::{AcceptedStream, View};
+use super::view::{AcceptedStream, StreamView, View};
 use crate::access::Viewer;
 use crate::events::Events;
 use crate::hub::Hub;
@@ -24,6 +25,9 @@ use crate::subscription::{Heartbeat, RATE_NEEDS_LATEST, SessionOptions, StreamId
 /// The default heartbeat of a resumable stream: ten seconds, shorter than the idle timeout of any
 /// proxy.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// The format of a resumable stream that has no market yet. Its events have no ids.
+const RESUMABLE: EventFormat = EventFormat::Resumable(Epoch::new(0), None);
 
 /// The headers of a stream.
 const HEADERS: [(header::HeaderName, HeaderValue); 3] = [
@@ -78,7 +82,7 @@ const MAX_ECHOED_ID_BYTES: usize = 64;
     ),
 ))]
 pub(super) async fn prices_stream(
-    view: View,
+    view: StreamView,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let [symbols, rate, snapshot] = SUBSCRIBED;
@@ -87,7 +91,10 @@ pub(super) async fn prices_stream(
         &[symbols, rate, snapshot, "heartbeat", LAST_ID],
     )?;
     let subscription = query.subscription()?.heartbeat(query.heartbeat()?);
-    subscribed(&view, subscription).await
+    match view {
+        StreamView::View(view) => subscribed(&view, subscription).await,
+        StreamView::NotYet => Ok(busy(subscription.format)),
+    }
 }
 
 /// Resumable stream of live prices
@@ -121,7 +128,7 @@ pub(super) async fn prices_stream(
     ),
 ))]
 pub(super) async fn stream(
-    view: View,
+    view: StreamView,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -144,8 +151,12 @@ pub(super) async fn stream(
         viewer: Viewer::default(),
         prepared_stream: None,
     };
-    let subscription = subscription.resumable(terms, view.head());
-    subscribed(&view, subscription).await
+    match view {
+        StreamView::View(view) => {
+            subscribed(&view, subscription.resumable(terms, view.head())).await
+        }
+        StreamView::NotYet => Ok(busy(RESUMABLE)),
+    }
 }
 
 /// Returns the name of a new stream.
@@ -212,10 +223,14 @@ pub(super) async fn subscribed(
         }
         Err(refusal) => {
             tracing::debug!(%refusal, "a stream is refused; the client will reconnect later");
-            let body = sse::busy(format, fastrand::u32(RETRY_MS));
-            (HEADERS, body).into_response()
+            busy(format)
         }
     })
+}
+
+/// Returns the response that tells the reader to come back later.
+fn busy(format: EventFormat) -> Response {
+    (HEADERS, sse::busy(format, fastrand::u32(RETRY_MS))).into_response()
 }
 
 /// Returns the events of a subscription after the opening lines.

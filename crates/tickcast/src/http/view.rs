@@ -77,10 +77,28 @@ impl FromRequestParts<ReadState> for View {
                 "reading needs a login",
             ));
         }
-        Ok(Self {
-            hub: state.0.clone(),
-            viewer: viewer.unwrap_or_default(),
-        })
+        let viewer = viewer.unwrap_or_default();
+        let hub = state.0.behind(viewer.least_delay())?;
+        Ok(Self { hub, viewer })
+    }
+}
+
+/// The view of a reader of streams. A browser would not reconnect after a 503, so a stream of a
+/// market without data is told to come back later. An extractor.
+pub(super) enum StreamView {
+    View(View),
+    NotYet,
+}
+
+impl FromRequestParts<ReadState> for StreamView {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ReadState) -> Result<Self, Problem> {
+        match View::from_request_parts(parts, state).await {
+            Ok(view) => Ok(Self::View(view)),
+            Err(refused) if refused.is(StatusCode::SERVICE_UNAVAILABLE) => Ok(Self::NotYet),
+            Err(refused) => Err(refused),
+        }
     }
 }
 
@@ -195,6 +213,11 @@ impl View {
     /// that the viewer may read are listed.
     pub(super) fn sources(&self) -> Vec<SourceStats> {
         self.narrowed(self.hub.sources())
+    }
+
+    /// Returns how far the market is behind, in seconds, or `None` if it is live.
+    pub(super) fn delay(&self) -> Option<u64> {
+        self.hub.delay().map(|delay| delay.as_secs())
     }
 
     /// Returns the cursor of the newest entry.

@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use tickcast_core::{Epoch, Sequencer};
 
-use super::{BuildError, Filters, Hub, HubBuilder, Inner, PreparedStreams};
+use super::delayed_market::DelayedMarket;
+use super::{BuildError, Filters, Hub, HubBuilder, Inner, PreparedStreams, Subjects};
 use crate::clock::{Clock, WallClockMonitor};
 use crate::log::Log;
 
@@ -35,15 +36,38 @@ impl Hub {
         Self::of(log, epoch, settings)
     }
 
-    fn of(log: Arc<Log>, epoch: Epoch, settings: HubBuilder) -> Self {
-        let clock = Clock::start();
+    fn of(log: Arc<Log>, epoch: Epoch, mut settings: HubBuilder) -> Self {
+        let shares = 1 + settings.delays.len();
+        settings.max_filter_bytes /= shares;
+        settings.max_answer_bytes /= shares;
+        settings.max_buffered_bytes /= shares;
+        let hub = Self::with(log, (epoch, Clock::start()), settings, Arc::default());
+        hub.follow_with_delays();
+        hub
+    }
+
+    /// Creates a market that is behind `live`.
+    pub(super) fn delayed(live: &Self, log: Arc<Log>, settings: HubBuilder) -> Self {
+        let clock = live.0.clock.delayed_by(settings.delay);
+        let subjects = Arc::clone(&live.0.subjects);
+        Self::with(log, (live.0.epoch, clock), settings, subjects)
+    }
+
+    fn with(
+        log: Arc<Log>,
+        (epoch, clock): (Epoch, Clock),
+        settings: HubBuilder,
+        subjects: Arc<Subjects>,
+    ) -> Self {
+        let delayed = settings.delays.iter().copied().map(DelayedMarket::new);
         Self(Arc::new(Inner {
+            delayed: delayed.collect(),
             log,
             lanes: OnceLock::new(),
             sources: Arc::default(),
             wall: WallClockMonitor::new(clock.now()),
             filters: Filters::default(),
-            subjects: Arc::default(),
+            subjects,
             prepared_streams: PreparedStreams::default(),
             clock,
             epoch,

@@ -9,6 +9,7 @@ use tickcast_core::Limits;
 #[cfg(feature = "tape")]
 use tickcast_tape::{OpenError, Options};
 
+use super::delayed_market::{DELAYS, MAX_DELAYS};
 use crate::lane::{IoBackend, StreamLimits};
 
 /// Default maximum memory of the filters of all readers, in bytes.
@@ -53,6 +54,10 @@ pub struct HubBuilder {
     pub(super) dedicated_threads: bool,
     pub(super) io_backend: IoBackend,
     pub(super) require_viewer: bool,
+    /// The delays of the delayed markets, in order.
+    pub(super) delays: Vec<Duration>,
+    /// How far this market is behind. Zero: it is live.
+    pub(super) delay: Duration,
 }
 
 impl Default for HubBuilder {
@@ -67,6 +72,7 @@ impl Default for HubBuilder {
                 write_timeout: Duration::from_secs(30),
                 // The share of each lane is known only when the lanes start.
                 buffered_bytes: usize::MAX,
+                delay: Duration::ZERO,
             },
             max_filter_bytes: FILTER_BYTES,
             max_answer_bytes: ANSWER_BYTES,
@@ -77,6 +83,8 @@ impl Default for HubBuilder {
             dedicated_threads: false,
             io_backend: IoBackend::Auto,
             require_viewer: false,
+            delays: Vec::new(),
+            delay: Duration::ZERO,
         }
     }
 }
@@ -186,6 +194,23 @@ impl HubBuilder {
         self
     }
 
+    /// Adds delayed markets, at most 8, each 1 second to 1 day behind the live one. A
+    /// [`Viewer::delay`](crate::access::Viewer::delay) reads the next slower of them, on every
+    /// route. Default: none.
+    ///
+    /// Each has a market, a tape in memory, candles and lanes of its own. The limits on the memory
+    /// of filters, answers and buffers are shared evenly with the live market. A delayed market
+    /// reads the tape of the live one, so the tape must reach back as far as the delay: in memory
+    /// (see [`limits`](Self::limits)), or else on disk. Without a tape on disk, a delayed market is
+    /// empty for the time of the delay after each start, and its readers are told to come back
+    /// later. With one, its candles begin where the tape begins.
+    pub fn delays(mut self, delays: impl IntoIterator<Item = Duration>) -> Self {
+        self.delays = delays.into_iter().collect();
+        self.delays.sort_unstable();
+        self.delays.dedup();
+        self
+    }
+
     /// Stores the tape in a folder on disk. The hub continues where the tape ended, with all
     /// prices, counts and cursors. Default: the tape is in memory only.
     #[cfg(feature = "tape")]
@@ -214,6 +239,12 @@ impl HubBuilder {
         if self.lanes == 0 {
             return Err(BuildError::NoLanes);
         }
+        if let Some(delay) = self.delays.iter().find(|delay| !DELAYS.contains(delay)) {
+            return Err(BuildError::Delay(*delay));
+        }
+        if self.delays.len() > MAX_DELAYS {
+            return Err(BuildError::TooManyDelays(self.delays.len()));
+        }
         Ok(())
     }
 }
@@ -222,6 +253,12 @@ impl HubBuilder {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
+    /// A delay is not from 1 second to 1 day. Contains the delay.
+    #[error("a delay cannot be {0:?}: the range is 1 s to 1 day")]
+    Delay(Duration),
+    /// There are more than 8 delays. Contains their number.
+    #[error("{0} delays are given, the limit is {MAX_DELAYS}")]
+    TooManyDelays(usize),
     /// A duration is not from 1 millisecond to 1 day.
     #[error("{setting} cannot be {value:?}: the range is 1 ms to 1 day")]
     Time {

@@ -16,6 +16,8 @@ impl Hub {
     /// Ends every stream once the stream has been sent everything. New streams end after their
     /// snapshot.
     pub fn end_when_caught_up(&self) {
+        self.delayed_markets()
+            .for_each(|hub| hub.end_when_caught_up());
         self.0.finished.store(true, Ordering::SeqCst);
         self.lanes()
             .iter()
@@ -36,9 +38,13 @@ impl Hub {
     /// the readers do not all reconnect at once.
     pub async fn drain(&self, window: Duration) {
         self.mark_draining();
+        let hubs: Vec<_> = std::iter::once(self.clone())
+            .chain(self.delayed_markets())
+            .collect();
+        let lanes = || hubs.iter().flat_map(Self::lanes);
         let steps = (window.as_millis() / DRAIN_STEP.as_millis()).max(1) as u64;
         for steps_left in (1..=steps).rev() {
-            for lane in self.lanes() {
+            for lane in lanes() {
                 let share = lane.stats.assigned().div_ceil(steps_left);
                 lane.inbox.send(Command::End(share as usize));
             }
@@ -53,11 +59,7 @@ impl Hub {
         // The unsent bytes of ended streams are still written, as long as their readers accept
         // them. A lane that has ended may have been assigned a stream at its end, so closed lanes
         // do not count.
-        let open = || {
-            self.lanes()
-                .iter()
-                .any(|lane| !lane.inbox.is_closed() && lane.stats.assigned() > 0)
-        };
+        let open = || lanes().any(|lane| !lane.inbox.is_closed() && lane.stats.assigned() > 0);
         for _ in 0..(FINAL_WRITE_TIMEOUT.as_millis() / DRAIN_STEP.as_millis()) {
             if !open() {
                 break;

@@ -59,13 +59,15 @@ impl Inner {
             lanes,
             dedicated_threads,
             io_backend,
+            delay,
             ..
         } = self.settings;
         let stream_limits = StreamLimits {
             buffered_bytes: max_buffered_bytes / lanes,
+            delay,
             ..stream_limits
         };
-        let history_reader = self.log.tape().cloned().and_then(HistoryReader::start);
+        let history_reader = self.log.archive().cloned().and_then(HistoryReader::start);
         let handles: Vec<_> = (0..lanes)
             .map(|number| {
                 let handle = LaneHandle::default();
@@ -73,7 +75,7 @@ impl Inner {
                 let lane_stats = Arc::clone(&stats);
                 let archive = self
                     .log
-                    .tape()
+                    .archive()
                     .cloned()
                     .filter(|_| history_reader.is_some());
                 let lane = Lane::new(

@@ -31,6 +31,7 @@ pub(super) const STREAM_LIMITS: StreamLimits = StreamLimits {
     keep_alive: Duration::from_secs(15),
     write_timeout: Duration::from_secs(30),
     buffered_bytes: 1 << 20,
+    delay: Duration::ZERO,
 };
 
 /// A reader whose connection a test can stop and start.

@@ -117,6 +117,10 @@ impl SourceCounters {
         counter.fetch_add(1, Relaxed);
     }
 
+    pub(crate) fn accept(&self, ticks: u64) {
+        self.accepted.fetch_add(ticks, Relaxed);
+    }
+
     pub(crate) fn reject(&self) {
         self.rejected.fetch_add(1, Relaxed);
     }

@@ -129,13 +129,17 @@ impl OpenStreams {
         &self,
         id: StreamId,
     ) -> Option<(Arc<PreparedStream>, Effective, View)> {
-        let stream = self.0.prepared_stream(id)?;
-        let (effective, _) = stream.current()?;
-        let view = View {
-            hub: self.0.clone(),
-            viewer: effective.viewer.clone(),
-        };
-        Some((stream, effective, view))
+        self.markets().find_map(|hub| {
+            let stream = hub.prepared_stream(id)?;
+            let (effective, _) = stream.current()?;
+            let viewer = effective.viewer.clone();
+            Some((stream, effective, View { hub, viewer }))
+        })
+    }
+
+    /// Returns the live market and the delayed ones. A stream belongs to one of them.
+    fn markets(&self) -> impl Iterator<Item = Hub> {
+        std::iter::once(self.0.clone()).chain(self.0.delayed_markets())
     }
 
     /// Changes the subscription of a prepared or an open stream, within what its viewer may read.
@@ -145,12 +149,21 @@ impl OpenStreams {
         id: StreamId,
         edit: Edit,
     ) -> Option<Result<Effective, EditError>> {
-        self.0.change(id, edit).await
+        for hub in self.markets().collect::<Vec<_>>() {
+            if let Some(changed) = hub.change(id, edit.clone()).await {
+                return Some(changed);
+            }
+        }
+        None
     }
 
     /// Ends the streams with this name. Returns whether there was one.
     pub(in crate::http) async fn delete(&self, id: StreamId) -> bool {
-        self.0.delete(id).await
+        let mut deleted = false;
+        for hub in self.markets().collect::<Vec<_>>() {
+            deleted |= hub.delete(id).await;
+        }
+        deleted
     }
 
     pub(in crate::http) fn answers(&self) -> &Answers {

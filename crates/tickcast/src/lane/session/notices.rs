@@ -114,6 +114,7 @@ impl<S: Sink> Lane<S> {
                 rate: session.rate.map(Rate::rate),
                 heartbeat: session.heartbeat.as_secs(),
                 resumed: session.resumed,
+                delay: Some(self.limits.delay.as_secs()).filter(|delay| *delay > 0),
                 server: SERVER,
             };
             ready.write(

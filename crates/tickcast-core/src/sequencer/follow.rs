@@ -1,0 +1,145 @@
+//! Follows another sequencer: applies the entries of its tape, in the same order.
+
+use super::Sequencer;
+use crate::quote::ClockBounds;
+use crate::{Entry, EntryKind, Frame, Now, Recorded, Seq, SourceId};
+
+/// One entry of the tape of another sequencer. Pass it to [`Sequencer::follow`].
+#[derive(Debug, Clone, Copy)]
+pub struct Followed<'a> {
+    /// The entry.
+    pub recorded: Recorded<'a>,
+    /// The tick as it was encoded by the other sequencer, if it is in memory. It is then shared.
+    pub frame: Option<&'a Frame>,
+    /// Source of the entry.
+    pub source: SourceId,
+    /// Wall clock when the other sequencer accepted the entry, and the uptime clock now.
+    pub now: Now,
+}
+
+impl Sequencer {
+    /// Applies the next entry of the tape of another sequencer. The two must have the same epoch,
+    /// and the entry must be the one after [`cursor`](Self::cursor). Returns its sequence number.
+    pub fn follow(&mut self, followed: Followed<'_>) -> Seq {
+        let Followed {
+            recorded,
+            frame,
+            source,
+            now,
+        } = followed;
+        let symbol = recorded.symbol;
+        let id = self.replica.market_mut().add_symbol(symbol);
+        if id.index() == self.quotes.len() {
+            self.quotes.push(None);
+        }
+        let listed = self.market().newest(id).is_some();
+        let kind = match (frame, recorded.json) {
+            (_, None) => EntryKind::Removal,
+            (Some(frame), _) => EntryKind::Tick(frame.clone()),
+            (None, Some(json)) => EntryKind::Tick(Frame::restored(symbol, json)),
+        };
+        let digest = self.tape().digest();
+        let entry = Entry::after(digest, (id, symbol, source), kind, now.uptime);
+        let seq = self.replica.apply(entry);
+        match recorded.json {
+            Some(json) => {
+                let bounds = ClockBounds::new(now.wall, self.limits.max_skew);
+                self.reapply(id, json, recorded.prev_close, (bounds, listed));
+                if let Some(quote) = &mut self.quotes[id.index()] {
+                    quote.source = source;
+                }
+            }
+            None => self.forget_candles(id),
+        }
+        seq
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Digest, Epoch, Limits, Price, Restore, SourceOptions, Symbol, Tick, Time};
+
+    fn now(millis: i64) -> Now {
+        Now {
+            wall: Time::from_millis(1_782_907_200_000 + millis).unwrap(),
+            uptime: Duration::from_millis(millis.unsigned_abs()),
+        }
+    }
+
+    /// A follower that has applied every entry has the same market, the same candles and the same
+    /// cursor, whether it shares the frames or reads the bytes.
+    #[test]
+    fn a_follower_reaches_the_same_state() {
+        let mut rng = fastrand::Rng::with_seed(7);
+        let (epoch, limits) = (Epoch::new(5), Limits::default());
+        let mut leader = Sequencer::new(epoch, limits);
+        let start = (Seq::ZERO, Digest::START);
+        let mut shared = Restore::new(epoch, limits, start).done();
+        let mut read = Restore::new(epoch, limits, start).done();
+        for step in 0..3000 {
+            let at = now(i64::from(step) * 700);
+            let symbol = Symbol::new(["A", "B", "C"][rng.usize(..3)]).unwrap();
+            if rng.u8(..20) == 0 {
+                leader.remove(&symbol, at);
+            } else {
+                let price = Price::from_units(rng.i64(1..9999), 2).unwrap();
+                let mut tick = Tick::new(symbol, price);
+                if rng.u8(..3) == 0 {
+                    tick.prev_close = Some(Price::from_units(rng.i64(1..4), 0).unwrap());
+                }
+                let options = SourceOptions::default();
+                leader
+                    .accept(&tick, SourceId(rng.u16(..3)), options, at)
+                    .unwrap();
+            }
+            if rng.u8(..4) > 0 {
+                continue;
+            }
+            for follower in [&mut shared, &mut read] {
+                let from = follower.cursor().seq();
+                for (_, entry) in leader.tape().after(from) {
+                    let frame = entry.kind.frame();
+                    let recorded = Recorded {
+                        symbol: leader.market().symbol(entry.symbol),
+                        prev_close: entry.kind.prev_close(),
+                        json: frame.map(Frame::json),
+                    };
+                    follower.follow(Followed {
+                        recorded,
+                        frame: frame.filter(|_| rng.bool()),
+                        source: entry.source,
+                        now: at,
+                    });
+                }
+                assert_eq!(follower.cursor(), leader.cursor());
+            }
+        }
+        for follower in [&shared, &read] {
+            for id in leader.market().ids_from(0) {
+                let (own, theirs) = (leader.quote(id), follower.quote(id));
+                let seen = |quote: Option<&crate::Quote>| {
+                    quote.map(|quote| {
+                        (
+                            quote.price,
+                            quote.n,
+                            quote.time,
+                            quote.source,
+                            quote.reference,
+                        )
+                    })
+                };
+                assert_eq!(seen(own), seen(theirs));
+                let frame = |sequencer: &Sequencer| {
+                    sequencer
+                        .market()
+                        .newest(id)
+                        .map(|frame| frame.json().to_vec())
+                };
+                assert_eq!(frame(&leader), frame(follower));
+            }
+        }
+    }
+}

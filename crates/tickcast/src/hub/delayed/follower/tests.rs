@@ -1,0 +1,267 @@
+//! A delayed market against a model: what was on the live market at which time.
+
+use fastrand::Rng;
+use tickcast_core::{Candle, Interval, Limits, Tick};
+use tickcast_tape::Options;
+
+use super::*;
+
+const DELAY: Duration = Duration::from_secs(60);
+
+/// A live market, what it was at each step, and a follower of it. Time is a number.
+struct World {
+    rng: Rng,
+    live: Hub,
+    follower: Follower,
+    uptime: Duration,
+    wall: Time,
+    /// How far the wall clock is ahead of the time that passes permissions: it has jumped.
+    jumped: Duration,
+    /// When the live market had reached which head, and its newest ticks then.
+    seen: Vec<(Duration, Seq, Ticks)>,
+}
+
+/// The newest tick of each symbol.
+type Ticks = Vec<(Symbol, Vec<u8>)>;
+
+fn newest(hub: &Hub) -> Ticks {
+    hub.log().read(|log| {
+        let market = log.market();
+        let names = market.names_after(None);
+        let ticks =
+            names.filter_map(|(symbol, id)| Some((symbol, market.newest(id)?.json().to_vec())));
+        ticks.collect()
+    })
+}
+
+fn candles(hub: &Hub, symbol: &Symbol) -> Vec<Candle> {
+    hub.log().read(|log| {
+        let quote = log
+            .market()
+            .id(symbol)
+            .and_then(|id| log.quote(id).cloned());
+        let all = (Time::from_millis(0).unwrap(), Time::MAX);
+        quote.map_or_else(Vec::new, |quote| {
+            quote.candles.within(Interval::ALL[0], all, 5000)
+        })
+    })
+}
+
+impl World {
+    fn new(seed: u64, live: Hub) -> Self {
+        let known = live.head().1;
+        Self {
+            rng: Rng::with_seed(seed),
+            live,
+            follower: Follower::new(DELAY, known),
+            uptime: Duration::ZERO,
+            wall: Time::from(std::time::SystemTime::now()),
+            jumped: Duration::ZERO,
+            seen: Vec::new(),
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            uptime: self.uptime,
+            wall: self.wall.saturating_add(self.jumped),
+        }
+    }
+
+    fn publish(&mut self) {
+        let symbol = Symbol::new(["A", "B", "C", "D"][self.rng.usize(..4)]).unwrap();
+        if self.rng.u8(..30) == 0 {
+            let publisher = self
+                .live
+                .source("test", tickcast_core::SourceOptions::default());
+            publisher.remove(&symbol).unwrap();
+            return;
+        }
+        let price = Price::from_units(self.rng.i64(1..9999), 2).unwrap();
+        let mut tick = Tick::new(symbol, price);
+        if self.rng.u8(..4) == 0 {
+            tick.prev_close = Some(Price::from_units(self.rng.i64(1..99), 0).unwrap());
+        }
+        let source = ["test", "other"][self.rng.usize(..2)];
+        let publisher = self
+            .live
+            .source(source, tickcast_core::SourceOptions::default());
+        publisher.publish(&tick).unwrap();
+    }
+
+    /// Publishes some ticks, and moves the follower some time later.
+    fn advance(&mut self) {
+        for _ in 0..self.rng.usize(..8) {
+            self.publish();
+        }
+        self.uptime += Duration::from_millis(self.rng.u64(1..9000));
+        if self.rng.u8(..20) == 0 {
+            // A jump of the wall clock passes no time.
+            self.jumped = Duration::from_secs(self.rng.u64(..500_000));
+        }
+        let head = self.live.head().1;
+        self.seen.push((self.uptime, head, newest(&self.live)));
+        let (now, passed) = (self.now(), self.wall);
+        self.follower.step(&self.live, (head, now), passed);
+    }
+
+    /// Makes a step, and checks that the delayed market is the live market as it was.
+    fn step(&mut self) {
+        self.advance();
+        let Some(market) = self.follower.market() else {
+            return;
+        };
+        let head = market.head().1;
+        self.check_time(head);
+        if let Some((.., then)) = self.seen.iter().find(|seen| seen.1 == head) {
+            assert_eq!(newest(&market), *then);
+        }
+        let digest = |hub: &Hub| hub.log().read(|log| log.tape().digest_at(head));
+        if let Some(live) = digest(&self.live) {
+            assert_eq!(digest(&market), Some(live));
+        }
+    }
+
+    /// Checks that `head` is long enough ago.
+    fn check_time(&self, head: Seq) {
+        let (at, ..) = self.seen.iter().find(|seen| seen.1 >= head).unwrap();
+        let by_stamp = head <= self.follower.known;
+        assert!(
+            by_stamp || *at + DELAY <= self.uptime,
+            "{head:?} is of {at:?}"
+        );
+    }
+}
+
+/// What the delayed market must have reached: what is old enough by one more step.
+fn reaches_its_delay(world: &mut World) {
+    world.uptime += DELAY;
+    let (head, now) = (world.live.head().1, world.now());
+    for _ in 0..2 {
+        world.follower.step(&world.live, (head, now), world.wall);
+    }
+    world.uptime += DELAY;
+    world
+        .follower
+        .step(&world.live, (head, world.now()), world.wall);
+    let market = world.follower.market().unwrap();
+    assert_eq!(market.cursor(), world.live.cursor());
+    assert_eq!(newest(&market), newest(&world.live));
+    for name in ["A", "B", "C", "D"] {
+        let symbol = Symbol::new(name).unwrap();
+        assert_eq!(candles(&market, &symbol), candles(&world.live, &symbol));
+        let known = |hub: &Hub| {
+            hub.log().read(|log| {
+                let quote = log.quote(log.market().id(&symbol)?)?;
+                Some((quote.n, quote.reference, quote.source))
+            })
+        };
+        assert_eq!(known(&market), known(&world.live), "{name}");
+    }
+    let names = |hub: &Hub| {
+        hub.sources()
+            .into_iter()
+            .map(|source| source.name)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(&market), names(&world.live));
+}
+
+#[test]
+fn a_delayed_market_is_the_live_market_as_it_was() {
+    for seed in 0..30 {
+        let mut world = World::new(seed, Hub::builder().build());
+        assert!(world.follower.market().is_none());
+        (0..150).for_each(|_| world.step());
+        reaches_its_delay(&mut world);
+    }
+}
+
+/// The tape in memory is so short that the next entry is often gone: then the market starts anew at
+/// a later position, and is never wrong.
+#[test]
+fn a_tape_that_is_too_short_shows_nothing_too_early_and_nothing_wrong() {
+    let mut starts = 0;
+    for seed in 0..30 {
+        let limits = Limits::default().tape_ticks(60);
+        let mut world = World::new(seed, Hub::builder().limits(limits).build());
+        for _ in 0..300 {
+            world.step_with_gaps();
+            starts += usize::from(world.follower.market.is_none());
+        }
+    }
+    assert!(starts > 100, "{starts}");
+}
+
+impl World {
+    /// Makes a step after which symbols may be missing until their next ticks.
+    fn step_with_gaps(&mut self) {
+        self.advance();
+        let Some(market) = self.follower.market() else {
+            return;
+        };
+        let head = market.head().1;
+        self.check_time(head);
+        if let Some((.., then)) = self.seen.iter().find(|seen| seen.1 == head) {
+            for tick in newest(&market) {
+                assert!(then.contains(&tick), "{tick:?}");
+            }
+        }
+    }
+}
+
+/// A restart: what was on disk is old enough by the time when it was accepted, and never earlier,
+/// whatever the wall clock says now.
+#[test]
+fn after_a_restart_the_disk_says_what_is_old_enough() {
+    for seed in 0..10 {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || {
+            let limits = Limits::default().tape_ticks(30);
+            let builder = Hub::builder().limits(limits);
+            builder.tape(folder.path(), Options::default()).build()
+        };
+        let mut world = World::new(seed, open());
+        (0..40).for_each(|_| world.step());
+        reaches_its_delay(&mut world);
+        let before = newest(&world.live);
+        world.live.close();
+        drop(world);
+
+        let mut world = World::new(seed + 100, open());
+        let head = world.live.head().1;
+        // The ticks were accepted within the last second, so a minute must pass first.
+        let step = |world: &mut World, passed: Duration| {
+            let passed = world.wall.saturating_add(passed);
+            world
+                .follower
+                .step(&world.live, (head, world.now()), passed);
+            world.follower.market()
+        };
+        assert!(step(&mut world, Duration::ZERO).is_none());
+        world.jumped = Duration::from_secs(86_400);
+        assert!(step(&mut world, Duration::from_secs(55)).is_none());
+        let market = step(&mut world, Duration::from_secs(61)).unwrap();
+        assert_eq!(market.head().1, head);
+        assert_eq!(newest(&market), before);
+        // From here on, the uptime counts.
+        (0..60).for_each(|_| world.step_with_gaps());
+        reaches_its_delay_on_disk(&mut world);
+    }
+}
+
+fn reaches_its_delay_on_disk(world: &mut World) {
+    let head = world.live.head().1;
+    for _ in 0..2 {
+        world
+            .follower
+            .step(&world.live, (head, world.now()), world.wall);
+        world.uptime += DELAY + Duration::from_secs(1);
+    }
+    world
+        .follower
+        .step(&world.live, (head, world.now()), world.wall);
+    let market = world.follower.market().unwrap();
+    assert_eq!(market.cursor(), world.live.cursor());
+    assert_eq!(newest(&market), newest(&world.live));
+}
