@@ -30,6 +30,9 @@ pub struct Candles {
     closed: [VecDeque<Bar>; LEVELS],
     /// Time and price of the last accepted tick, if the tick happened before the open second.
     late: Option<(i64, CompactPrice)>,
+    /// No candle of any interval begins after this time. If a clock went back, a longer candle can
+    /// begin after all seconds, because the candle can stay when its seconds are dropped.
+    latest: i64,
 }
 
 impl Candles {
@@ -47,13 +50,12 @@ impl Candles {
     /// closed candles has grown.
     pub(crate) fn add(&mut self, time: Time, price: Price, horizon: Time, max: usize) -> isize {
         let before = self.len();
-        // If a clock went back twice, a closed candle may be later than the open candle.
-        let mut latest = self.open[0].iter().chain(self.closed[0].back());
-        if latest.any(|bar| bar.time > horizon.as_millis()) {
+        if self.latest > horizon.as_millis() {
             self.discard_after(horizon.as_millis());
         }
         let (compact, second) = (CompactPrice::from(price), begin(time.as_millis(), 0));
         self.late = None;
+        self.latest = self.latest.max(second);
         match &mut self.open[0] {
             Some(bar) if bar.time == second => bar.add_price(compact),
             Some(bar) if bar.time > second => {
@@ -145,6 +147,7 @@ impl Candles {
         if level >= LEVELS {
             return;
         }
+        self.latest = self.latest.max(bar.time);
         if open {
             self.open[level] = Some(bar);
         } else if self.closed[level]
@@ -210,5 +213,6 @@ impl Candles {
                 closed.pop_back();
             }
         }
+        self.latest = horizon;
     }
 }

@@ -16,6 +16,15 @@ fn all(candles: &Candles, interval: Interval) -> Vec<Candle> {
     candles.within(interval, (time(ALL_TIMES.0), time(ALL_TIMES.1)), usize::MAX)
 }
 
+/// Returns the candles as they are after a restart.
+fn restarted(candles: &Candles) -> Candles {
+    let mut restored = Candles::new();
+    candles
+        .bars()
+        .for_each(|(level, open, candle)| restored.restore(level, open, &candle));
+    restored
+}
+
 /// Computes the expected candles from all ticks at once. The ticks must be in order of time.
 fn expected_candles(ticks: &[(i64, i64)], interval: Interval) -> Vec<Candle> {
     let mut candles: Vec<Candle> = Vec::new();
@@ -55,9 +64,7 @@ proptest! {
         for (i, (ms, units)) in ticks.iter().enumerate() {
             count += add(&mut candles, *ms, Price::from_units(*units, 2).unwrap());
             if i == cut {
-                let mut restored = Candles::new();
-                candles.bars().for_each(|(level, open, candle)| restored.restore(level, open, &candle));
-                candles = restored;
+                candles = restarted(&candles);
             }
         }
         prop_assert_eq!(count, candles.len() as isize);
@@ -118,10 +125,8 @@ proptest! {
             let price = Price::from_units(*units, 2).unwrap();
             add(&mut candles, *ms, price);
             if i == cut {
-                let mut restored = Candles::new();
-                candles.bars().for_each(|(level, open, candle)| restored.restore(level, open, &candle));
-                restored.restore_newest(time(*ms), price);
-                candles = restored;
+                candles = restarted(&candles);
+                candles.restore_newest(time(*ms), price);
             }
             for interval in Interval::ALL {
                 let newest = all(&candles, interval).into_iter().rfind(|candle| candle.time <= time(*ms)).unwrap();
@@ -169,6 +174,35 @@ fn candles_from_a_clock_that_was_ahead_are_dropped() {
             4,
             "{interval:?}"
         );
+    }
+}
+
+#[test]
+fn a_candle_whose_seconds_are_gone_is_dropped_when_the_clock_goes_back_again() {
+    let (day, start) = (86_400_000, 20_000 * 86_400_000);
+    let price = |units| Price::from_units(units, 0).unwrap();
+    for interval in Interval::ALL {
+        // After five days, the candle of the first day is open. After six days, it is closed.
+        for days in 1..=6 {
+            let mut candles = Candles::new();
+            for n in 0..days {
+                let last = start + n * day + interval.millis() - 1;
+                add(&mut candles, last, price(9));
+            }
+            // The horizon is first at the start of the candle, then before the candle.
+            candles.add(time(start - 2), price(1), time(start), usize::MAX);
+            for mut candles in [restarted(&candles), candles] {
+                candles.add(time(start - 1), price(2), time(start - 1), usize::MAX);
+                for level in Interval::ALL {
+                    let found = all(&candles, level);
+                    let fields = found.iter().map(|c| (c.high, c.close, c.count));
+                    assert!(
+                        fields.eq([(price(2), price(2), 2)]),
+                        "{interval:?}, {days} days: {level:?}: {found:?}"
+                    );
+                }
+            }
+        }
     }
 }
 
