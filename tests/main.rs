@@ -43,6 +43,7 @@ mod smuggling;
 mod stream;
 mod surface;
 mod time;
+mod tls;
 mod token_command;
 mod tokens;
 mod unwritable;

@@ -123,11 +123,12 @@ impl TestServer {
                 writer.changed.notify_all();
             }
         });
-        let listening = log.wait_for("listening on http://");
+        let listening = log.wait_for("listening on http");
         let listening: Value = serde_json::from_str(&listening).unwrap();
-        let address =
-            |name: &str| format!("http://{}", listening["fields"][name].as_str().unwrap());
-        let (public, admin) = (address("public"), address("admin"));
+        let address = |name: &str| listening["fields"][name].as_str().unwrap().to_owned();
+        let message = listening["fields"]["message"].as_str().unwrap();
+        let public = message.trim_start_matches("listening on ").to_owned();
+        let admin = format!("http://{}", address("admin"));
         // The pool keeps no idle connections: each reader has its own connection anyway.
         let http = reqwest::Client::builder()
             .pool_max_idle_per_host(0)

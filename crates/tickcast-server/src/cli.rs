@@ -151,6 +151,39 @@ pub(crate) struct Layer {
     #[arg(long, env = "TICKCAST_MAX_CONNECTIONS", value_name = "N")]
     pub(crate) max_connections: Option<usize>,
 
+    /// Certificate for https, in PEM format, followed by those of its authorities; loaded again when
+    /// the file changes
+    #[arg(long, env = "TICKCAST_TLS_CERT", value_name = "FILE")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// Private key of this certificate, in PEM format
+    #[arg(long, env = "TICKCAST_TLS_KEY", value_name = "FILE")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// self-signed: https with a certificate that no client trusts, to try it out
+    #[arg(long, env = "TICKCAST_TLS", value_name = "MODE")]
+    pub(crate) tls: Option<TlsMode>,
+
+    /// Address that answers plain http with a redirect to https
+    #[arg(long, env = "TICKCAST_REDIRECT", value_name = "IP:PORT")]
+    pub(crate) redirect: Option<Listen>,
+
+    /// Certificate of the address for operators, in PEM format
+    #[arg(long, env = "TICKCAST_ADMIN_TLS_CERT", value_name = "FILE")]
+    pub(crate) admin_tls_cert: Option<PathBuf>,
+
+    /// Private key of this certificate, in PEM format
+    #[arg(long, env = "TICKCAST_ADMIN_TLS_KEY", value_name = "FILE")]
+    pub(crate) admin_tls_key: Option<PathBuf>,
+
+    /// Authorities in PEM format: operators need a certificate of one of them
+    #[arg(long, env = "TICKCAST_ADMIN_CLIENT_CA", value_name = "FILE")]
+    pub(crate) admin_client_ca: Option<PathBuf>,
+
+    /// Allow an address for operators that others can reach, although operators need no certificate
+    #[arg(long, env = "TICKCAST_ADMIN_OPEN", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) admin_open: Option<bool>,
+
     /// Maximum number of prepared streams (POST /v1/streams) [default: 10000]
     #[arg(long, env = "TICKCAST_MAX_PREPARED_STREAMS", value_name = "N")]
     pub(crate) max_prepared_streams: Option<usize>,
@@ -238,6 +271,14 @@ pub(crate) enum Sync {
     Interval,
     /// Left to the operating system
     None,
+}
+
+/// Where the certificate comes from, if not from files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum TlsMode {
+    /// A new certificate for each start, which no client trusts
+    SelfSigned,
 }
 
 /// How sockets are written.

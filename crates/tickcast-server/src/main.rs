@@ -23,6 +23,7 @@ mod settings;
 mod slashes;
 mod source;
 mod tape;
+mod tls;
 mod token;
 mod watch;
 mod words;

@@ -1,4 +1,5 @@
-//! Changes while the server runs: the configuration file can change the sources.
+//! Changes while the server runs: the configuration file can change the sources, and files can
+//! change the certificates.
 
 use std::sync::Arc;
 
@@ -13,11 +14,14 @@ use tickcast::http::Problem;
 use crate::fetch_site;
 use crate::settings::{Loader, SettingRow, Settings, SettingsError};
 use crate::source::{Change, SourceManager};
+use crate::tls::Certificates;
 
 /// Reads the settings again and applies them.
 pub(crate) struct Reload {
     loader: Loader,
     running: Arc<SourceManager>,
+    /// The certificates of the listeners.
+    certificates: Vec<Arc<Certificates>>,
     /// The settings of the running server. Only a restart changes these, except the sources.
     current: Vec<SettingRow>,
     /// Allows one reload at a time.
@@ -36,17 +40,19 @@ impl Reload {
     pub(crate) fn new(
         loader: Loader,
         running: Arc<SourceManager>,
+        certificates: Vec<Arc<Certificates>>,
         standing: Vec<SettingRow>,
     ) -> Self {
         Self {
             loader,
             running,
+            certificates,
             current: standing,
             lock: tokio::sync::Mutex::default(),
         }
     }
 
-    /// Reads the settings again and changes the sources.
+    /// Reads the settings again, changes the sources, and loads the certificates again.
     ///
     /// # Errors
     ///
@@ -58,6 +64,9 @@ impl Reload {
         } = (self.loader)().inspect_err(|error| {
             tracing::error!("reload failed; the sources stay unchanged: {error}");
         })?;
+        for certificates in &self.certificates {
+            certificates.reload().map_err(SettingsError)?;
+        }
         let by_default = |shown: &[SettingRow]| {
             shown
                 .iter()

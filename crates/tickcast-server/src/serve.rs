@@ -1,10 +1,12 @@
 //! `tickcast serve`: starts a server from the settings and shuts the server down in order.
 
+use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use axum::Router;
 use axum::http::{Method, header};
 use tickcast::Hub;
 use tickcast::http::Problem;
@@ -18,7 +20,8 @@ use crate::exit::CliError;
 use crate::reload::Reload;
 use crate::settings::{Loader, Settings};
 use crate::source::SourceManager;
-use crate::{access, admin, api, auth, logging, page, slashes};
+use crate::tls::{TlsListener, TlsSettings};
+use crate::{access, admin, api, auth, logging, page, slashes, tls};
 
 /// Drain time per stream. With this time, 1000 clients reconnect within a second, not all at once.
 /// All streams together get at most three quarters of the drain time. The rest is for writes in
@@ -58,6 +61,10 @@ pub(crate) fn run(loader: Loader) -> Result<(), CliError> {
 async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     let public = bind("listen", settings.listen)?;
     let private = bind("admin", settings.admin)?;
+    let redirect = settings
+        .redirect
+        .map(|address| bind("redirect", address))
+        .transpose()?;
     let mut signals = Signals::new().context("cannot install the signal handlers")?;
 
     let hub = open_hub(&settings)?;
@@ -71,7 +78,10 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     let publishers = auth::require(PublishTokens::new(tokens), posted.router());
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let running = Arc::new(SourceManager::start(settings.sources, &hub, &stop, &tasks));
-    let reload = Arc::new(Reload::new(loader, running, settings.shown));
+    let listeners = settings.tls.iter().chain(&settings.admin_tls);
+    let certificates: Vec<_> = listeners.map(|tls| Arc::clone(&tls.certificates)).collect();
+    let reload = Reload::new(loader, running, certificates.clone(), settings.shown);
+    let reload = Arc::new(reload);
     let by_token = settings.access.by_token();
     let app = access::router(&hub, settings.access)
         .merge(publishers)
@@ -88,20 +98,30 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
         .layer(cors(by_token));
 
     let drain = settings.drain.0;
-    // The grace time is not limited here, because the drain time also limits this server.
-    let public = tickcast::serve(public, app)
-        .grace(Duration::MAX)
-        .max_connections(settings.max_connections);
-    let private = tickcast::serve(private, admin::router(&hub, &reload)).max_connections(OPERATORS);
     let addresses = [public.local_addr().ok(), private.local_addr().ok()];
-    tasks.spawn(
-        public
-            .with_graceful_shutdown(stop.clone().cancelled_owned())
-            .into_future(),
-    );
+    announce(addresses, &settings.tls, hub.stats().simulated());
+    for own in certificates {
+        tasks.spawn(tls::watch(own, stop.clone()));
+    }
+    tasks.spawn(serving(
+        (public, settings.tls),
+        app,
+        settings.max_connections,
+        stop.clone().cancelled_owned(),
+    ));
+    if let (Some(redirect), Some(port)) = (redirect, addresses[0].map(|own| own.port())) {
+        let stop = stop.clone().cancelled_owned();
+        let redirects = tls::redirect_router(port);
+        tasks.spawn(serving((redirect, None), redirects, OPERATORS, stop));
+    }
     // The operators' listener answers until the process ends.
-    tokio::spawn(private.into_future());
-    announce(addresses, hub.stats().simulated());
+    let operators = admin::router(&hub, &reload);
+    tokio::spawn(serving(
+        (private, settings.admin_tls),
+        operators,
+        OPERATORS,
+        pending(),
+    ));
 
     while signals.next().await == Signal::Reload {
         // The result is already in the log.
@@ -209,7 +229,33 @@ fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     listen().with_context(|| format!("cannot listen on {address} ({setting})"))
 }
 
-fn announce(addresses: [Option<SocketAddr>; 2], simulated: bool) {
+/// Serves an application over TCP, or over TLS, until `stop`.
+async fn serving(
+    (tcp, tls): (TcpListener, Option<TlsSettings>),
+    app: Router,
+    max_connections: usize,
+    stop: impl Future<Output = ()> + Send + 'static,
+) {
+    // The grace time is not limited here, because the drain time also limits this server.
+    match tls {
+        None => {
+            tickcast::serve(tcp, app)
+                .grace(Duration::MAX)
+                .max_connections(max_connections)
+                .with_graceful_shutdown(stop)
+                .await;
+        }
+        Some(tls) => {
+            tickcast::serve(TlsListener::new(tcp, tls.config), app)
+                .grace(Duration::MAX)
+                .max_connections(max_connections)
+                .with_graceful_shutdown(stop)
+                .await;
+        }
+    }
+}
+
+fn announce(addresses: [Option<SocketAddr>; 2], tls: &Option<TlsSettings>, simulated: bool) {
     let [Some(public), Some(private)] = addresses else {
         return;
     };
@@ -218,7 +264,15 @@ fn announce(addresses: [Option<SocketAddr>; 2], simulated: bool) {
             "the market is simulated, and the prices are not real; set --source for real prices"
         );
     }
-    tracing::info!(%public, admin = %private, "listening on http://{public}");
+    let certificates = tls.as_ref().map(|tls| &tls.certificates);
+    if let Some(own) = certificates.filter(|own| own.is_self_signed()) {
+        tracing::warn!(
+            fingerprint = own.fingerprint(),
+            "the certificate is self-signed: browsers warn of it, and curl needs -k; set --tls-cert and --tls-key for a real one"
+        );
+    }
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    tracing::info!(%public, admin = %private, "listening on {scheme}://{public}");
 }
 
 /// The signals that the server handles.

@@ -7,6 +7,7 @@ mod listen;
 mod loader;
 mod memory;
 mod span;
+mod tls;
 mod token;
 
 use std::fmt::Display;
@@ -23,6 +24,7 @@ use crate::access::{AccessSettings, AccessTable};
 use crate::auth::PublishToken;
 use crate::cli::{IoBackend, Layer, LogFormat, Sync};
 use crate::source::{SourceSpec, SourceTable, make_names_unique};
+use crate::tls::TlsSettings;
 pub(crate) use error::SettingsError;
 use file::File;
 pub(crate) use listen::Listen;
@@ -36,6 +38,11 @@ pub(crate) struct Settings {
     pub(crate) sources: Vec<SourceSpec>,
     /// The tokens of publishers. Empty: one has to be generated.
     pub(crate) publish_tokens: Vec<PublishToken>,
+    /// The certificates of the public listener, and those of the operators' listener.
+    pub(crate) tls: Option<TlsSettings>,
+    pub(crate) admin_tls: Option<TlsSettings>,
+    /// The address that redirects to the public listener.
+    pub(crate) redirect: Option<SocketAddr>,
     /// Who may read.
     pub(crate) access: AccessSettings,
     pub(crate) drain: HumanDuration,
@@ -118,6 +125,7 @@ impl Settings {
             layer: file,
             sources: tables,
             access,
+            tls: tls_table,
         } = match &flags.config {
             Some(path) => File::read(path)?,
             None => File::default(),
@@ -134,6 +142,10 @@ impl Settings {
             .0;
         let data = layers.pick_data(&flags, &file)?;
         let publish_token = layers.pick_token(&flags, &file)?;
+        let tls = layers.pick_tls(&flags, &file, tls_table)?;
+        let admin_tls = layers.pick_admin_tls(&flags, &file)?;
+        let redirect = layers.pick_redirect(flags.redirect, file.redirect, tls.is_some())?;
+        layers.check_admin(&flags, &file, (admin, admin_tls.as_ref()))?;
         let (access, named) = layers.pick_access(access)?;
         let publish_tokens = publish_token.into_iter().chain(named).collect();
         // Container runtimes kill a process after ten seconds.
@@ -208,6 +220,9 @@ impl Settings {
             admin,
             sources,
             publish_tokens,
+            tls,
+            admin_tls,
+            redirect,
             access,
             drain,
             flush_interval,

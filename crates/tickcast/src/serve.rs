@@ -35,12 +35,14 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use accept::{accept, concerns_one_connection};
+use accept::accept;
+pub use accept::concerns_one_connection;
 use connection_limit::{ConnectionLimit, LogThrottle};
 use context::ConnectionContext;
 use conversation::serve_http;
 pub(crate) use request_body::Unread;
-use socket::{Socket, tune};
+use socket::Socket;
+pub use socket::set_socket_options;
 
 /// Delay before the next accept after a lack of resources. Other connections free the missing
 /// sockets in the meantime.
@@ -277,7 +279,7 @@ async fn handle_connection(
     watcher: Watcher,
 ) {
     if let Socket::Tcp(socket) = &socket {
-        tune(socket);
+        set_socket_options(socket);
     }
     let first = tokio::select! {
         first = head::read(&mut socket, context.direct) => first,

@@ -10,6 +10,7 @@ use super::SettingsError;
 use crate::access::AccessTable;
 use crate::cli::{Cli, Layer};
 use crate::source::{SOURCE_KEYS, SourceTable};
+use crate::tls::TlsTable;
 
 /// Prefix of all settings in the environment.
 const PREFIX: &str = "TICKCAST_";
@@ -20,6 +21,7 @@ pub(super) struct File {
     pub(super) layer: Layer,
     pub(super) sources: Vec<SourceTable>,
     pub(super) access: Option<AccessTable>,
+    pub(super) tls: TlsTable,
 }
 
 impl File {
@@ -52,6 +54,14 @@ impl File {
                     .map_err(|error| format!("source: {}", one_line(&error, text)))?
             }
         };
+        // The setting `tls` is a word or a table.
+        let tls = match table.get("tls").is_some_and(toml::Value::is_table) {
+            true => table.remove("tls").map(toml::Value::try_into),
+            false => None,
+        };
+        let tls = tls
+            .transpose()
+            .map_err(|error| format!("tls: {}", one_line(&error, text)))?;
         let access = table.remove("access").map(toml::Value::try_into);
         let access = access
             .transpose()
@@ -61,6 +71,7 @@ impl File {
             layer,
             sources,
             access,
+            tls: tls.unwrap_or_default(),
         })
     }
 }

@@ -28,9 +28,11 @@ where
     Ok((Socket::new(io), (&peer as &dyn Any).downcast_ref().copied()))
 }
 
-/// Checks whether an accept error concerns only the one connection that caused the error.
+/// Checks whether an accept error concerns only the one connection that caused the error. A
+/// listener of your own then accepts the next one at once; after other errors, it pauses.
 /// `accept(2)` lists these errors.
-pub(super) fn concerns_one_connection(error: &io::Error) -> bool {
+#[must_use]
+pub fn concerns_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{
         ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, NetworkDown,
         NetworkUnreachable, PermissionDenied, TimedOut,

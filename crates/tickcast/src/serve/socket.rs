@@ -143,10 +143,13 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// Sets the socket options of every connection. Nagle's algorithm is off, because a batch is
-/// written as a whole. Keep-alive and user timeout end connections to peers that are gone or that
-/// read nothing. Options that the system does not support are skipped.
-pub(super) fn tune(socket: &TcpStream) {
+/// Sets the socket options that [`serve`](crate::serve()) sets for each TCP connection. Call it in
+/// a listener of your own over TCP, for example one with TLS.
+///
+/// Nagle's algorithm is off, because a batch is written as a whole. Keep-alive and user timeout end
+/// connections to peers that are gone, or that read nothing for 28 s. Options that the system does
+/// not support are skipped.
+pub fn set_socket_options(socket: &TcpStream) {
     let _ = socket.set_nodelay(true);
     let socket = SockRef::from(socket);
     let keepalive = TcpKeepalive::new()
