@@ -123,3 +123,67 @@ async fn chromium_fetch_client_resumes_across_origins_and_restarts() {
     drop(stdin);
     assert!(page.wait().unwrap().success());
 }
+
+/// Checks that the pages of the origins in the settings may read with the cookies of their
+/// visitors, and no other pages.
+#[tokio::test]
+async fn pages_of_allowed_origins_may_read_with_a_cookie() {
+    use crate::tokens::{SECRET, claims, file, path, signed};
+    let config = file(&format!(
+        "[access]\nreaders = \"token\"\ncookie = \"t\"\norigins = [\"https://app.example\"]\n[[access.key]]\nalg = \"HS256\"\nsecret = \"{SECRET}\"\n"
+    ));
+    let server = TestServer::with(&["--source", "none", "--config", path(&config)]);
+    let token = signed(SECRET, &claims(60, &json!({})));
+    let from = async |origin: &'static str, method: Method| {
+        let url = format!("{}/v1/prices", server.public);
+        let request = server.http.request(method, url).header("origin", origin);
+        let request = request.header("cookie", format!("t={token}"));
+        let request = request.header("access-control-request-method", "GET");
+        request
+            .header("sec-fetch-site", "cross-site")
+            .send()
+            .await
+            .unwrap()
+    };
+    for method in [Method::GET, Method::OPTIONS] {
+        let own = from("https://app.example", method.clone()).await;
+        assert_eq!(own.status(), 200, "{method}");
+        assert_eq!(
+            own.headers()["access-control-allow-origin"],
+            "https://app.example"
+        );
+        assert_eq!(own.headers()["access-control-allow-credentials"], "true");
+        let other = from("https://evil.example", method.clone()).await;
+        assert!(!other.headers().contains_key("access-control-allow-origin"));
+        assert_eq!(other.status() == 200, method == Method::OPTIONS);
+    }
+}
+
+#[tokio::test]
+async fn every_answer_has_headers_that_protect_browsers() {
+    let server = TestServer::start();
+    server.publish(&[("A", "1")]).await;
+    let admin = format!("{}/metrics", server.admin);
+    let routes = [
+        "/",
+        "/docs",
+        "/embed",
+        "/openapi.json",
+        "/v1/prices",
+        "/v1/prices/NONE",
+        "/v1/stream",
+        "/no/route",
+        "/healthz",
+    ];
+    let urls = routes
+        .iter()
+        .map(|route| format!("{}{route}", server.public));
+    for url in urls.chain([admin]) {
+        let answer = server.http.get(&url).send().await.unwrap();
+        let headers = answer.headers();
+        assert_eq!(headers["x-content-type-options"], "nosniff", "{url}");
+        assert_eq!(headers["referrer-policy"], "no-referrer", "{url}");
+        let policy = headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'"), "{url}: {policy}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Access: a token says what its reader may read, or its publisher may publish.
 
 mod keys;
+mod origins;
 mod presented;
 mod publishers;
 mod settings;
@@ -19,6 +20,7 @@ use tickcast::Hub;
 use tickcast::http::{NoParameters, Problem};
 
 use keys::{Keys, TokenError};
+pub(crate) use origins::Origins;
 pub(crate) use presented::PARAMETER;
 use presented::PresentedError;
 pub(crate) use settings::{AccessSettings, AccessTable, SigningKey, shared_secret};
@@ -28,10 +30,11 @@ struct Access {
     hub: Hub,
     keys: Keys,
     cookie: Option<String>,
+    origins: Origins,
 }
 
 /// Returns the routes for readers. If the settings ask for tokens, each request must have one.
-pub(crate) fn router(hub: &Hub, settings: AccessSettings) -> Router {
+pub(crate) fn router(hub: &Hub, settings: AccessSettings, origins: Origins) -> Router {
     let routes = hub.router();
     let AccessSettings::Token { keys, cookie, .. } = settings else {
         return routes;
@@ -40,6 +43,7 @@ pub(crate) fn router(hub: &Hub, settings: AccessSettings) -> Router {
         hub: hub.clone(),
         keys,
         cookie,
+        origins,
     };
     routes.layer(middleware::from_fn_with_state(Arc::new(access), identify))
 }
@@ -67,7 +71,8 @@ pub(crate) fn quiet_health_router(hub: &Hub) -> Router {
 /// Tells the routes who reads. A request without a token goes on without a viewer; the routes that
 /// read prices refuse it.
 async fn identify(State(access): State<Arc<Access>>, mut request: Request, next: Next) -> Response {
-    let token = match presented::take(&mut request, access.cookie.as_deref()) {
+    let cookie = access.cookie.as_deref();
+    let token = match presented::take(&mut request, cookie, &access.origins) {
         Ok(token) => token,
         Err(error) => return Problem::from(error).into_response(),
     };

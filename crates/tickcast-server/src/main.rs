@@ -18,6 +18,7 @@ mod record;
 mod reload;
 mod requested_names;
 mod secret;
+mod security_headers;
 mod serve;
 mod settings;
 mod slashes;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use axum::Router;
 use axum::http::{Method, header};
+use axum::middleware;
 use tickcast::Hub;
 use tickcast::http::Problem;
 use tokio::net::{TcpListener, TcpSocket};
@@ -15,13 +16,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_http::cors::CorsLayer;
 
+use crate::access::Origins;
 use crate::auth::{PublishToken, PublishTokens};
 use crate::exit::CliError;
 use crate::reload::Reload;
 use crate::settings::{Loader, Settings};
 use crate::source::SourceManager;
 use crate::tls::{TlsListener, TlsSettings};
-use crate::{access, admin, api, auth, logging, page, slashes, tls};
+use crate::{access, admin, api, auth, logging, page, security_headers, slashes, tls};
 
 /// Drain time per stream. With this time, 1000 clients reconnect within a second, not all at once.
 /// All streams together get at most three quarters of the drain time. The rest is for writes in
@@ -83,7 +85,8 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     let reload = Reload::new(loader, running, certificates.clone(), settings.shown);
     let reload = Arc::new(reload);
     let by_token = settings.access.by_token();
-    let app = access::router(&hub, settings.access)
+    let cors = cors(by_token, &settings.origins);
+    let app = access::router(&hub, settings.access, settings.origins)
         .merge(publishers)
         .merge(if by_token {
             access::quiet_health_router(&hub)
@@ -95,7 +98,8 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     let app = app
         .fallback(slashes::fallback)
         .method_not_allowed_fallback(|| async { Problem::no_method() })
-        .layer(cors(by_token));
+        .layer(cors)
+        .layer(middleware::map_response(security_headers::add));
 
     let drain = settings.drain.0;
     let addresses = [public.local_addr().ok(), private.local_addr().ok()];
@@ -116,6 +120,7 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     }
     // The operators' listener answers until the process ends.
     let operators = admin::router(&hub, &reload);
+    let operators = operators.layer(middleware::map_response(security_headers::add));
     tokio::spawn(serving(
         (private, settings.admin_tls),
         operators,
@@ -152,13 +157,18 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
 
 /// Returns the CORS rules. Any page may read a stream, resume a stream, and change or end a stream
 /// whose name the page knows, because no answer to another origin can be read with a cookie. No page may
-/// publish. CORS always allows `POST`, so `Authorization` is among the allowed headers only if
+/// publish. If the settings name origins, only their pages may read, and with cookies. CORS always allows `POST`, so `Authorization` is among the allowed headers only if
 /// readers need it; a page then still needs the token of a publisher to publish.
-fn cors(by_token: bool) -> CorsLayer {
+fn cors(by_token: bool, origins: &Origins) -> CorsLayer {
     let last_event_id = header::HeaderName::from_static("last-event-id");
     let authorization = by_token.then_some(header::AUTHORIZATION);
-    CorsLayer::new()
-        .allow_origin(tower_http::cors::Any)
+    let layer = match origins.list() {
+        [] => CorsLayer::new().allow_origin(tower_http::cors::Any),
+        list => CorsLayer::new()
+            .allow_origin(list.to_vec())
+            .allow_credentials(true),
+    };
+    layer
         .allow_methods([Method::GET, Method::PATCH, Method::DELETE])
         .allow_headers(
             [

@@ -20,7 +20,7 @@ use clap::parser::ValueSource;
 use tickcast::tape::{Options as TapeOptions, Sync as TapeSync};
 use tickcast::{Limits, Publisher, SourceOptions};
 
-use crate::access::{AccessSettings, AccessTable};
+use crate::access::{AccessSettings, AccessTable, Origins};
 use crate::auth::PublishToken;
 use crate::cli::{IoBackend, Layer, LogFormat, Sync};
 use crate::source::{SourceSpec, SourceTable, make_names_unique};
@@ -45,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) redirect: Option<SocketAddr>,
     /// Who may read.
     pub(crate) access: AccessSettings,
+    /// The origins whose pages may read with the logins of their visitors.
+    pub(crate) origins: Origins,
     pub(crate) drain: HumanDuration,
     pub(crate) flush_interval: HubDuration,
     pub(crate) max_lag: HubDuration,
@@ -146,7 +148,7 @@ impl Settings {
         let admin_tls = layers.pick_admin_tls(&flags, &file)?;
         let redirect = layers.pick_redirect(flags.redirect, file.redirect, tls.is_some())?;
         layers.check_admin(&flags, &file, (admin, admin_tls.as_ref()))?;
-        let (access, named) = layers.pick_access(access)?;
+        let (access, origins, named) = layers.pick_access(access)?;
         let publish_tokens = publish_token.into_iter().chain(named).collect();
         // Container runtimes kill a process after ten seconds.
         let drain = layers.pick(
@@ -224,6 +226,7 @@ impl Settings {
             admin_tls,
             redirect,
             access,
+            origins,
             drain,
             flush_interval,
             max_lag,
@@ -269,11 +272,11 @@ impl Layers<'_> {
         value
     }
 
-    /// Returns who may read, and the tokens of publishers with a name. Only the file can say so.
+    /// Returns who may read, from pages of which origins, and the tokens of publishers with a name. Only the file can say so.
     fn pick_access(
         &mut self,
         table: Option<AccessTable>,
-    ) -> Result<(AccessSettings, Vec<PublishToken>), SettingsError> {
+    ) -> Result<(AccessSettings, Origins, Vec<PublishToken>), SettingsError> {
         let origin = table
             .as_ref()
             .map_or(SettingOrigin::Default, |_| SettingOrigin::File);
@@ -285,7 +288,12 @@ impl Layers<'_> {
             origin,
         });
         let publishers = table.publish_tokens().map_err(SettingsError)?;
-        Ok((table.settings().map_err(SettingsError)?, publishers))
+        let origins = table.origins().map_err(SettingsError)?;
+        Ok((
+            table.settings().map_err(SettingsError)?,
+            origins,
+            publishers,
+        ))
     }
 
     fn pick_positive(

@@ -320,7 +320,8 @@ mod tests {
         assert_eq!(with("nbf", json!(1_000_031)), "the token is not valid yet");
         for (claims, named) in [
             (json!({"symbol": ["A"]}), "unknown field `symbol`"),
-            (json!({"delay": 900}), "unknown field `delay`"),
+            (json!({"delays": 900}), "unknown field `delays`"),
+            (json!({"delay": -1}), "invalid value"),
             (json!({"symbols": null}), "invalid type: null"),
             (json!({"rate": null}), "invalid type: null"),
             (json!([["A"], 1, 1]), "expected an object"),

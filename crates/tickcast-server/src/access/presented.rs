@@ -4,6 +4,7 @@ use axum::extract::Request;
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, Uri, header};
 
+use super::origins::Origins;
 use crate::fetch_site;
 
 /// The parameter for clients that can set no header, such as `EventSource`.
@@ -21,6 +22,7 @@ pub(super) enum PresentedError {
 pub(super) fn take(
     request: &mut Request,
     cookie: Option<&str>,
+    origins: &Origins,
 ) -> Result<Option<String>, PresentedError> {
     let in_query = from_query(request.uri_mut());
     let authority = request.uri().authority().map(ToString::to_string);
@@ -28,7 +30,7 @@ pub(super) fn take(
     let given = only(in_query.into_iter().chain(from_headers(headers)))?;
     headers.remove(header::AUTHORIZATION);
     match (given, cookie) {
-        (None, Some(name)) if is_own(headers, authority.as_deref()) => {
+        (None, Some(name)) if origins.include(headers) || is_own(headers, authority.as_deref()) => {
             only(from_cookies(headers, name))
         }
         (given, _) => Ok(given),
@@ -114,6 +116,10 @@ mod tests {
     use axum::body::Body;
 
     use super::*;
+
+    fn take(request: &mut Request, cookie: Option<&str>) -> Result<Option<String>, PresentedError> {
+        super::take(request, cookie, &Origins::default())
+    }
 
     fn request(uri: &str, headers: &[(&str, &str)]) -> Request {
         let mut request = Request::builder().uri(uri);
@@ -208,5 +214,26 @@ mod tests {
         };
         assert!(site("same-origin").is_some() && site("none").is_some());
         assert_eq!([site("cross-site"), site("same-site")], [None, None]);
+    }
+
+    #[test]
+    fn a_cookie_counts_for_the_origins_of_the_settings() {
+        let origins = Origins::parse(&["https://app.example".to_owned()]).unwrap();
+        let from = |headers: &[(&str, &str)]| {
+            let all = [
+                headers,
+                &[("cookie", "t=t1"), ("sec-fetch-site", "cross-site")],
+            ]
+            .concat();
+            super::take(&mut request("/v1/stream", &all), Some("t"), &origins).unwrap()
+        };
+        assert!(from(&[("origin", "https://app.example")]).is_some());
+        let two = [
+            ("origin", "https://app.example"),
+            ("origin", "https://evil.example"),
+        ];
+        for other in [&[][..], &[("origin", "https://app.example.evil")], &two] {
+            assert_eq!(from(other), None, "{other:?}");
+        }
     }
 }

@@ -7,6 +7,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use serde::Deserialize;
 
 use super::keys::{Key, Keys};
+use super::origins::Origins;
 use super::publishers::{self, PublisherTable};
 use crate::auth::PublishToken;
 
@@ -63,6 +64,9 @@ pub(crate) struct AccessTable {
     #[serde(default)]
     readers: Readers,
     cookie: Option<String>,
+    /// The origins whose pages may read with the logins of their visitors.
+    #[serde(default)]
+    origins: Vec<String>,
     /// The delays of delayed readers, in seconds.
     #[serde(default)]
     delays: Vec<u32>,
@@ -183,6 +187,11 @@ impl AccessTable {
             issuer: key.issuer.clone(),
             audience: key.audience.clone(),
         })
+    }
+
+    /// Reads the origins.
+    pub(crate) fn origins(&self) -> Result<Origins, String> {
+        Origins::parse(&self.origins).map_err(|error| format!("access.origins: {error}"))
     }
 
     /// Reads the tokens of publishers.
