@@ -140,3 +140,37 @@ fn an_address_in_use_is_named_in_the_error() {
         )
     );
 }
+
+/// `POST /drain` ends the streams and says so to load balancers, while the server goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_sends_the_readers_elsewhere() {
+    let server = TestServer::start();
+    server.publish(&[("A", "1")]).await;
+    let mut reader = crate::resumable::open(&server, "?symbols=A").await;
+    reader.stream().await;
+    let post = |query: &str| server.http.post(format!("{}/drain{query}", server.admin));
+    for query in [
+        "?window=11m",
+        "?window=soon",
+        "?windows=1s",
+        "?window=1s&window=2s",
+    ] {
+        assert_eq!(post(query).send().await.unwrap().status(), 400, "{query}");
+    }
+    let from_page = post("").header("origin", "https://evil.example");
+    assert_eq!(from_page.send().await.unwrap().status(), 403);
+    assert_eq!(server.get("/readyz").await.0, 200);
+    let answer = post("?window=100ms").send().await.unwrap();
+    assert_eq!(answer.status(), 202);
+    let answer: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(
+        (&answer["streams"], &answer["window_s"]),
+        (&1.into(), &0.1.into())
+    );
+    assert_eq!(server.get("/readyz").await.0, 503);
+    let bye = reader.until(|event| event.event == "bye").await;
+    assert!(bye.data.contains("\"draining\""), "{bye:?}");
+    // Reading prices and publishing go on.
+    server.publish(&[("A", "2")]).await;
+    assert_eq!(server.get("/v1/prices/A").await.1["price"], 2);
+}

@@ -361,3 +361,103 @@ async fn the_guide_has_a_configuration_and_claims_that_work() {
     assert_eq!(read("/v1/prices/A").await.0, StatusCode::FORBIDDEN);
     assert_eq!(read("/v1/prices/AAPL").await.0, StatusCode::NOT_FOUND);
 }
+
+/// A reload revokes tokens and readers, on every route, and ends their streams.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_revokes_tokens_and_readers() {
+    let table = format!(
+        "[access]\nreaders = \"token\"\nREVOKED[[access.key]]\nalg = \"HS256\"\nsecret = \"{SECRET}\"\nissuer = \"me\"\n"
+    );
+    let config = file(&table.replace("REVOKED", ""));
+    let server = start(&config).await;
+    let token = |sub: &str, jti: &str| {
+        let exp = seconds_from_now(600);
+        signed(
+            SECRET,
+            &json!({"sub": sub, "jti": jti, "iss": "me", "exp": exp, "tickcast": {}}),
+        )
+    };
+    let (ada, bob, eve) = (token("ada", "t1"), token("bob", "t2"), token("bob", "t3"));
+    let open =
+        async |route: &str, token: &str| Reader::send(get(&server, route).bearer_auth(token)).await;
+    let mut by_subject = open("/v1/stream", &ada).await;
+    let mut simple = open("/prices/stream", &ada).await;
+    let mut by_token = open("/v1/stream", &bob).await;
+    let mut stays = open("/v1/stream", &eve).await;
+    let post = server
+        .http
+        .post(format!("{}/v1/streams", server.public))
+        .bearer_auth(&ada);
+    let prepared: Value = post.body("{}").send().await.unwrap().json().await.unwrap();
+    let prepared = prepared["url"].as_str().unwrap().to_owned();
+
+    let reload = async |lists: &str| {
+        std::fs::write(config.path(), table.replace("REVOKED", lists)).unwrap();
+        let answer = server
+            .http
+            .post(format!("{}/reload", server.admin))
+            .send()
+            .await
+            .unwrap();
+        let status = answer.status();
+        (status, answer.json::<Value>().await.unwrap())
+    };
+    let (status, answer) =
+        reload("revoked_tokens = [\"t2\"]\nrevoked_subjects = [\"ada\"]\n").await;
+    assert_eq!(
+        (status, &answer["restart"]),
+        (StatusCode::OK, &json!([])),
+        "{answer}"
+    );
+    for reader in [&mut by_subject, &mut by_token] {
+        let bye = reader.until(|event| event.event == "bye").await;
+        assert!(bye.data.contains("\"expired\""), "{bye:?}");
+    }
+    while simple.event().await.is_some() {}
+    for revoked in [&ada, &bob] {
+        for route in routes(&server).await {
+            let (status, asks, text) = answer_of(&server, &route, revoked).await;
+            assert_eq!(
+                (status, asks),
+                (StatusCode::UNAUTHORIZED, true),
+                "{route}: {text}"
+            );
+            assert!(text.contains("has been revoked"), "{text}");
+        }
+    }
+    assert_eq!(
+        get(&server, &prepared).send().await.unwrap().status(),
+        StatusCode::NOT_FOUND
+    );
+    assert_eq!(
+        answer_of(&server, "/v1/prices", &eve).await.0,
+        StatusCode::OK
+    );
+    server.publish(&[("A", "5")]).await;
+    assert!(
+        stays
+            .until(|event| event.data.contains("\"price\":5,"))
+            .await
+            .event
+            == "tick"
+    );
+
+    // The list is the whole list: who is no longer on it may read again.
+    assert_eq!(reload("").await.0, StatusCode::OK);
+    assert_eq!(
+        answer_of(&server, "/v1/prices", &ada).await.0,
+        StatusCode::OK
+    );
+    let (status, answer) = reload("revoked_tokens = [\"\"]\n").await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        answer["detail"]
+            .as_str()
+            .unwrap()
+            .contains("revoked_tokens: a name is empty")
+    );
+}
+
+async fn answer_of(server: &TestServer, route: &str, token: &str) -> (StatusCode, bool, String) {
+    answer(get(server, route).bearer_auth(token)).await
+}

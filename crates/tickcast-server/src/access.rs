@@ -4,6 +4,7 @@ mod keys;
 mod origins;
 mod presented;
 mod publishers;
+mod revoked;
 mod settings;
 
 use std::sync::Arc;

@@ -7,20 +7,25 @@ use axum::routing::get;
 use tickcast::Hub;
 use tickcast::http::Problem;
 
+use crate::drain;
 use crate::metrics;
 use crate::reload::{self, Reload};
 
-/// Returns the routes `GET /metrics`, `/healthz`, `/readyz` and `POST /reload`.
+/// Returns the routes `GET /metrics`, `/healthz`, `/readyz`, `POST /reload` and `POST /drain`.
 pub(crate) fn router(hub: &Hub, reload: &Arc<Reload>) -> Router {
     let health = hub.health_router();
     let hub = hub.clone();
     Router::new()
         .route(
             "/metrics",
-            get(move || async move { metrics::response(&hub) }),
+            get({
+                let hub = hub.clone();
+                move || async move { metrics::response(&hub) }
+            }),
         )
         .merge(health)
         .merge(reload::router(reload))
+        .merge(drain::router(&hub))
         .fallback(async || Problem::no_route())
         .method_not_allowed_fallback(async || Problem::no_method())
 }

@@ -94,7 +94,7 @@ pub(crate) struct Layer {
     #[arg(long, env = "TICKCAST_LISTEN", value_name = "IP:PORT")]
     pub(crate) listen: Option<Listen>,
 
-    /// Address for operators: metrics, health and POST /reload [default: 127.0.0.1:9180]
+    /// Address for operators: metrics, health, POST /reload and POST /drain [default: 127.0.0.1:9180]
     #[arg(long, env = "TICKCAST_ADMIN", value_name = "IP:PORT")]
     pub(crate) admin: Option<Listen>,
 

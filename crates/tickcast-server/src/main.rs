@@ -7,6 +7,7 @@ mod auth;
 mod bench;
 mod cli;
 mod config;
+mod drain;
 mod exit;
 mod fetch_site;
 mod logging;

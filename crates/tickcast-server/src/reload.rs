@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use serde::Serialize;
+use tickcast::Hub;
 use tickcast::http::Problem;
 
 use crate::fetch_site;
@@ -20,6 +21,7 @@ use crate::tls::Certificates;
 pub(crate) struct Reload {
     loader: Loader,
     running: Arc<SourceManager>,
+    hub: Hub,
     /// The certificates of the listeners.
     certificates: Vec<Arc<Certificates>>,
     /// The settings of the running server. Only a restart changes these, except the sources.
@@ -40,19 +42,21 @@ impl Reload {
     pub(crate) fn new(
         loader: Loader,
         running: Arc<SourceManager>,
-        certificates: Vec<Arc<Certificates>>,
+        (hub, certificates): (Hub, Vec<Arc<Certificates>>),
         standing: Vec<SettingRow>,
     ) -> Self {
         Self {
             loader,
             running,
+            hub,
             certificates,
             current: standing,
             lock: tokio::sync::Mutex::default(),
         }
     }
 
-    /// Reads the settings again, changes the sources, and loads the certificates again.
+    /// Reads the settings again, changes the sources, revokes tokens, and loads the certificates
+    /// again.
     ///
     /// # Errors
     ///
@@ -60,13 +64,17 @@ impl Reload {
     pub(crate) async fn run(&self) -> Result<Reloaded, SettingsError> {
         let _turn = self.lock.lock().await;
         let Settings {
-            mut sources, shown, ..
+            mut sources,
+            shown,
+            access,
+            ..
         } = (self.loader)().inspect_err(|error| {
             tracing::error!("reload failed; the sources stay unchanged: {error}");
         })?;
         for certificates in &self.certificates {
             certificates.reload().map_err(SettingsError)?;
         }
+        access.revoked().apply(&self.hub);
         let by_default = |shown: &[SettingRow]| {
             shown
                 .iter()
@@ -105,15 +113,8 @@ pub(crate) fn router(reload: &Arc<Reload>) -> Router {
         .with_state(Arc::clone(reload))
 }
 
-/// Checks whether a web page sent the request. Browsers say so in headers that no script can
-/// remove. Forms and scripts of any site can reach an operator's own machine, although they cannot
-/// read the answer.
-fn is_from_browser(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::ORIGIN) || fetch_site::is_foreign(headers)
-}
-
 async fn respond(State(reload): State<Arc<Reload>>, headers: HeaderMap) -> Response {
-    if is_from_browser(&headers) {
+    if fetch_site::is_from_browser(&headers) {
         return Problem::new(StatusCode::FORBIDDEN, "web pages cannot request a reload")
             .into_response();
     }

@@ -82,7 +82,13 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     let running = Arc::new(SourceManager::start(settings.sources, &hub, &stop, &tasks));
     let listeners = settings.tls.iter().chain(&settings.admin_tls);
     let certificates: Vec<_> = listeners.map(|tls| Arc::clone(&tls.certificates)).collect();
-    let reload = Reload::new(loader, running, certificates.clone(), settings.shown);
+    let reload = Reload::new(
+        loader,
+        running,
+        (hub.clone(), certificates.clone()),
+        settings.shown,
+    );
+    settings.access.revoked().apply(&hub);
     let reload = Arc::new(reload);
     let by_token = settings.access.by_token();
     let cors = cors(by_token, &settings.origins);

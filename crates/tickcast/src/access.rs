@@ -51,6 +51,7 @@ struct Permissions {
     max_rate: Option<Rate>,
     expires: Option<Time>,
     subject: Arc<str>,
+    token_id: Arc<str>,
     max_streams: Option<u32>,
     delay: Duration,
 }
@@ -62,6 +63,7 @@ impl Permissions {
             max_rate: None,
             expires: None,
             subject: Arc::default(),
+            token_id: Arc::default(),
             max_streams: None,
             delay: Duration::ZERO,
         }
@@ -86,6 +88,9 @@ pub enum Denied {
 }
 
 impl Viewer {
+    /// A viewer that may read everything.
+    pub(crate) const UNLIMITED: Self = Self(None);
+
     /// Makes a viewer that may read the symbols that `symbols` selects, without a maximum rate.
     #[must_use]
     pub fn of(symbols: Filter) -> Self {
@@ -122,6 +127,31 @@ impl Viewer {
     pub fn subject(mut self, subject: impl Into<Arc<str>>) -> Self {
         self.permissions().subject = subject.into();
         self
+    }
+
+    /// Names the login or the token of the request, so that it can be [revoked](crate::Hub::revoke)
+    /// alone. Default: an empty name.
+    #[must_use]
+    pub fn token_id(mut self, id: impl Into<Arc<str>>) -> Self {
+        self.permissions().token_id = id.into();
+        self
+    }
+
+    /// Returns the subject that the viewer was given, or an empty text.
+    #[must_use]
+    pub fn subject_name(&self) -> &str {
+        self.0.as_deref().map_or("", |own| &own.subject)
+    }
+
+    /// Returns the token id that the viewer was given, or an empty text.
+    #[must_use]
+    pub fn token_name(&self) -> &str {
+        self.0.as_deref().map_or("", |own| &own.token_id)
+    }
+
+    /// Checks whether anything of the viewer is limited or named.
+    pub(crate) const fn is_known(&self) -> bool {
+        self.0.is_some()
     }
 
     /// Limits the number of streams that the subject has open at a time. A further stream is told

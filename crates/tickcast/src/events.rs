@@ -5,7 +5,6 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -57,8 +56,7 @@ impl Hub {
     /// If the first poll happens outside a tokio runtime.
     #[must_use]
     pub fn events(&self, subscription: Subscription) -> Events {
-        let delay = Duration::from_millis(subscription.delay_ms.into());
-        match self.behind(delay) {
+        match self.behind(subscription.viewer.least_delay()) {
             Ok(hub) => Events::new(Arc::clone(hub.inner()), hub.started(subscription), None),
             Err(reason) => {
                 tracing::debug!(%reason, "a stream in the same program ends at once");

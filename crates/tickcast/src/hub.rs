@@ -9,6 +9,7 @@ mod ending;
 mod filters;
 mod lanes;
 mod prepared_streams;
+mod revocation;
 mod subjects;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ pub(crate) use delayed_market::NoMarket;
 use filters::Filters;
 pub(crate) use filters::{FilterRefusal, PreparedFilter};
 use prepared_streams::PreparedStreams;
+pub(crate) use revocation::Revocation;
 pub(crate) use subjects::SubjectPermit;
 use subjects::Subjects;
 
@@ -69,6 +71,7 @@ pub(crate) struct Inner {
     wall: WallClockMonitor,
     filters: Filters,
     subjects: Arc<Subjects>,
+    revocation: Revocation,
     prepared_streams: PreparedStreams,
     epoch: Epoch,
     #[cfg(feature = "http")]
@@ -223,6 +226,12 @@ impl Hub {
 
     pub(crate) fn log(&self) -> &Log {
         &self.0.log
+    }
+
+    /// Returns which viewers may no longer read.
+    #[cfg(feature = "http")]
+    pub(crate) fn revocation(&self) -> &Revocation {
+        &self.0.revocation
     }
 
     /// Checks whether requests without a viewer are refused.

@@ -44,6 +44,7 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,7 +52,9 @@ use slotmap::SlotMap;
 use tickcast_core::sse::EventFormat;
 use tickcast_core::{FilterHash, Now, Replica, Seq, sse};
 
+use crate::access::Viewer;
 use crate::disk::DiskTape;
+use crate::hub::Revocation;
 use crate::stats::LaneStats;
 use crate::subscription::{Effective, Expiry, Start, Subscription};
 pub(crate) use body::BodySlot;
@@ -111,6 +114,9 @@ pub(crate) struct Lane<S: Sink> {
     streams: SlotMap<Key, Stream<S>>,
     /// The resumable streams by name.
     names: StreamNames,
+    /// Who reads the streams whose reader is known, and which of them may no longer read.
+    viewers: HashMap<Key, Viewer>,
+    revocation: Revocation,
     statuses: Statuses,
     restored: RestoredSymbols,
     timers: Timers,
@@ -153,6 +159,8 @@ impl<S: Sink> Lane<S> {
             replica,
             streams: SlotMap::with_capacity_and_key(RESERVED_STREAMS),
             names: StreamNames::default(),
+            viewers: HashMap::new(),
+            revocation: Revocation::default(),
             statuses: Statuses::default(),
             restored: RestoredSymbols::default(),
             timers: Timers::with_capacity(RESERVED_STREAMS),
@@ -178,6 +186,12 @@ impl<S: Sink> Lane<S> {
     /// Adds a tape on disk, for ticks that are no longer in memory.
     pub(crate) fn with_archive(mut self, archive: Option<DiskTape>) -> Self {
         self.archive = archive;
+        self
+    }
+
+    /// Adds the rule that says which viewers may no longer read.
+    pub(crate) fn with_revocation(mut self, revocation: Revocation) -> Self {
+        self.revocation = revocation;
         self
     }
 
@@ -211,6 +225,7 @@ impl<S: Sink> Lane<S> {
             heartbeat,
             session: options,
             expiry,
+            viewer,
             ..
         } = self.resolve_start(subscription.following_prepared());
         let pending = matches!(format, EventFormat::Resumable(_, Some(FilterHash::PENDING)));
@@ -275,6 +290,12 @@ impl<S: Sink> Lane<S> {
             Expiry::Never | Expiry::Wall(_) => self.visit(key, now),
         }
         self.end_if_deleted(key);
+        if viewer.is_known() && self.streams.contains_key(key) {
+            if self.revocation.concerns(&viewer) {
+                self.expire(key);
+            }
+            self.viewers.insert(key, viewer);
+        }
         // Bytes that a sink already holds are sent even if there is nothing else to send.
         if let Some(stream) = self.streams.get_mut(key)
             && !stream.blocked
@@ -394,6 +415,9 @@ impl<S: Sink> Lane<S> {
         }
         for key in self.closed.drain(..) {
             if let Some(stream) = self.streams.remove(key) {
+                if !self.viewers.is_empty() {
+                    self.viewers.remove(&key);
+                }
                 if let Some(session) = &stream.session {
                     let is_shared = session.prepared_stream.is_some();
                     self.names.remove(session.id, key, is_shared);

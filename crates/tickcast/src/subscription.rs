@@ -74,8 +74,8 @@ pub struct Subscription {
     pub(crate) heartbeat: Option<Heartbeat>,
     pub(crate) session: Option<Box<SessionOptions>>,
     pub(crate) expiry: Expiry,
-    /// How far the market of the reader is behind, at least, in milliseconds.
-    pub(crate) delay_ms: u32,
+    /// Who reads.
+    pub(crate) viewer: Viewer,
 }
 
 /// When the permission of a reader ends, and with it the stream.
@@ -147,7 +147,7 @@ impl Subscription {
             heartbeat: None,
             session: None,
             expiry: Expiry::Never,
-            delay_ms: 0,
+            viewer: Viewer::UNLIMITED,
         }
     }
 
@@ -257,8 +257,7 @@ impl Subscription {
                 self.format = self.format.with_filter(self.filter.filter_hash());
             }
         }
-        let delay_ms = viewer.least_delay().as_millis();
-        self.delay_ms = u32::try_from(delay_ms).unwrap_or(u32::MAX);
+        self.viewer = viewer.clone();
         self.expiry = viewer.expiry().map_or(Expiry::Never, Expiry::Wall);
         if let Some(session) = &mut self.session {
             session.viewer = viewer.clone();

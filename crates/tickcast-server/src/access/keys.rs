@@ -64,6 +64,7 @@ struct Claims {
     exp: Option<f64>,
     nbf: Option<f64>,
     sub: Option<String>,
+    jti: Option<String>,
     tickcast: Option<Box<RawValue>>,
 }
 
@@ -120,6 +121,7 @@ impl Key {
             exp,
             nbf,
             sub,
+            jti,
             tickcast,
         } = claims;
         let exp = exp.ok_or_else(|| TokenError::Missing("exp".to_owned()))?;
@@ -158,10 +160,10 @@ impl Key {
         let mut viewer = Viewer::of(symbols).expires(expires);
         if let Some(sub) = &sub {
             // Two issuers may name two readers alike.
-            viewer = viewer.subject(format!(
-                "{} {sub}",
-                self.issuer.as_deref().unwrap_or_default()
-            ));
+            viewer = viewer.subject(subject(self.issuer.as_deref(), sub));
+        }
+        if let Some(jti) = jti {
+            viewer = viewer.token_id(jti);
         }
         if let Some(rate) = rate {
             let rate = Rate::per_second(rate).map_err(|error| claim(&format!("rate: {error}")))?;
@@ -183,6 +185,13 @@ impl Key {
 impl Keys {
     pub(super) const fn new(keys: Vec<Key>) -> Self {
         Self(keys)
+    }
+
+    /// Returns the names of a reader with this `sub`, of any issuer.
+    pub(super) fn subjects(&self, sub: &str) -> impl Iterator<Item = String> {
+        self.0
+            .iter()
+            .map(move |key| subject(key.issuer.as_deref(), sub))
     }
 
     /// Checks a token, and returns what its reader may read. `now` is the time that ends tokens,
@@ -223,6 +232,11 @@ impl Keys {
     }
 }
 
+/// Returns the name of a reader.
+fn subject(issuer: Option<&str>, sub: &str) -> String {
+    format!("{} {sub}", issuer.unwrap_or_default())
+}
+
 /// Returns why a token with a valid signature is refused, or `None` if its signature is not valid.
 fn refused(kind: ErrorKind) -> Option<TokenError> {
     match kind {
@@ -230,7 +244,7 @@ fn refused(kind: ErrorKind) -> Option<TokenError> {
         ErrorKind::InvalidIssuer => Some(TokenError::Issuer),
         ErrorKind::InvalidAudience => Some(TokenError::Audience),
         ErrorKind::Json(error) => Some(TokenError::Claim {
-            claim: "exp, nbf, sub",
+            claim: "exp, nbf, sub, jti",
             problem: error.to_string(),
         }),
         _ => None,

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::keys::{Key, Keys};
 use super::origins::Origins;
 use super::publishers::{self, PublisherTable};
+use super::revoked::Revoked;
 use crate::auth::PublishToken;
 
 /// Minimum length of a shared secret, in bytes: that of its hash (RFC 7518, section 3.2).
@@ -39,10 +40,19 @@ pub(crate) enum AccessSettings {
         keys: Keys,
         cookie: Option<String>,
         delays: Vec<Duration>,
+        revoked: Revoked,
     },
 }
 
 impl AccessSettings {
+    /// Returns the tokens and readers that may no longer read.
+    pub(crate) fn revoked(&self) -> Revoked {
+        match self {
+            Self::Open => Revoked::default(),
+            Self::Token { revoked, .. } => revoked.clone(),
+        }
+    }
+
     /// Returns the delays of delayed readers.
     pub(crate) fn delays(&self) -> &[Duration] {
         match self {
@@ -70,6 +80,11 @@ pub(crate) struct AccessTable {
     /// The delays of delayed readers, in seconds.
     #[serde(default)]
     delays: Vec<u32>,
+    /// The `jti` of tokens, and the `sub` of readers, that may no longer read.
+    #[serde(default)]
+    revoked_tokens: Vec<String>,
+    #[serde(default)]
+    revoked_subjects: Vec<String>,
     #[serde(default)]
     key: Vec<KeyTable>,
     #[serde(default)]
@@ -159,8 +174,11 @@ impl AccessTable {
                     .map_err(|error| format!("access.key {}: {error}", i + 1))
             })
             .collect();
+        let keys = Keys::new(keys?);
+        let revoked = Revoked::parse(&self.revoked_tokens, &self.revoked_subjects, &keys)?;
         Ok(AccessSettings::Token {
-            keys: Keys::new(keys?),
+            keys,
+            revoked,
             cookie: self.cookie.clone(),
             delays,
         })
@@ -199,7 +217,8 @@ impl AccessTable {
         publishers::tokens(&self.publisher)
     }
 
-    /// Returns a text that changes with the table and with the contents of its files. It is secret.
+    /// Returns a text that changes with everything of the table that needs a restart, and with the
+    /// contents of its files. It is secret.
     pub(crate) fn secret_text(&self) -> String {
         let files = self
             .key
@@ -209,7 +228,13 @@ impl AccessTable {
             .flatten()
             .map(|path| std::fs::read(path).ok())
             .collect();
-        format!("{self:?} {contents:?}")
+        // A reload applies these lists, so they need no restart.
+        let lasting = Self {
+            revoked_tokens: Vec::new(),
+            revoked_subjects: Vec::new(),
+            ..self.clone()
+        };
+        format!("{lasting:?} {contents:?}")
     }
 
     /// Describes the table in a line, without secrets.

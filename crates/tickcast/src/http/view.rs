@@ -110,6 +110,10 @@ fn viewer_of(parts: &Parts, hub: &Hub) -> Result<Option<Viewer>, Problem> {
             StatusCode::UNAUTHORIZED,
             "the login has expired",
         )),
+        _ if viewer.is_some_and(|viewer| hub.revocation().concerns(viewer)) => Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "the login has been revoked",
+        )),
         _ => Ok(viewer.cloned()),
     }
 }

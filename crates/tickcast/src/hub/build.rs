@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use tickcast_core::{Epoch, Sequencer};
 
 use super::delayed_market::DelayedMarket;
-use super::{BuildError, Filters, Hub, HubBuilder, Inner, PreparedStreams, Subjects};
+use super::{BuildError, Filters, Hub, HubBuilder, Inner, PreparedStreams, Revocation, Subjects};
 use crate::clock::{Clock, WallClockMonitor};
 use crate::log::Log;
 
@@ -41,7 +41,7 @@ impl Hub {
         settings.max_filter_bytes /= shares;
         settings.max_answer_bytes /= shares;
         settings.max_buffered_bytes /= shares;
-        let hub = Self::with(log, (epoch, Clock::start()), settings, Arc::default());
+        let hub = Self::with(log, (epoch, Clock::start()), settings, Default::default());
         hub.follow_with_delays();
         hub
     }
@@ -49,15 +49,15 @@ impl Hub {
     /// Creates a market that is behind `live`.
     pub(super) fn delayed(live: &Self, log: Arc<Log>, settings: HubBuilder) -> Self {
         let clock = live.0.clock.delayed_by(settings.delay);
-        let subjects = Arc::clone(&live.0.subjects);
-        Self::with(log, (live.0.epoch, clock), settings, subjects)
+        let readers = (Arc::clone(&live.0.subjects), live.0.revocation.clone());
+        Self::with(log, (live.0.epoch, clock), settings, readers)
     }
 
     fn with(
         log: Arc<Log>,
         (epoch, clock): (Epoch, Clock),
         settings: HubBuilder,
-        subjects: Arc<Subjects>,
+        (subjects, revocation): (Arc<Subjects>, Revocation),
     ) -> Self {
         let delayed = settings.delays.iter().copied().map(DelayedMarket::new);
         Self(Arc::new(Inner {
@@ -68,6 +68,7 @@ impl Hub {
             wall: WallClockMonitor::new(clock.now()),
             filters: Filters::default(),
             subjects,
+            revocation,
             prepared_streams: PreparedStreams::default(),
             clock,
             epoch,

@@ -1,9 +1,11 @@
 //! Ends the streams of a hub.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Hub;
+use crate::access::Viewer;
 use crate::lane::Command;
 
 /// Time between two steps of a drain. Each step ends a part of the streams.
@@ -22,6 +24,27 @@ impl Hub {
         self.lanes()
             .iter()
             .for_each(|lane| lane.inbox.send(Command::Finish));
+    }
+
+    /// Sets which viewers may no longer read, instead of the rule before. Requests of a viewer for
+    /// which `is_revoked` returns `true` are 401 from now on. Its open streams end (`bye` with the
+    /// reason `expired`), and so do the streams that it has prepared. The rule runs for each
+    /// request and each open stream with a viewer, so it must be fast.
+    ///
+    /// ```
+    /// # let hub = tickcast::Hub::builder().build();
+    /// let revoked = std::collections::HashSet::from(["ada"]);
+    /// hub.revoke(move |viewer| revoked.contains(viewer.subject_name()));
+    /// ```
+    pub fn revoke(&self, is_revoked: impl Fn(&Viewer) -> bool + Send + Sync + 'static) {
+        self.0.revocation.set(Arc::new(is_revoked));
+        // A stream that opens from now on is compared with the rule when it opens.
+        for hub in std::iter::once(self.clone()).chain(self.delayed_markets()) {
+            hub.0.prepared_streams.remove_of(&hub.0.revocation);
+            for lane in hub.lanes() {
+                lane.inbox.send(Command::Revoke);
+            }
+        }
     }
 
     /// Marks the hub as draining: from now on, `/readyz` is 503. Nothing else changes yet.

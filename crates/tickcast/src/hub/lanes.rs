@@ -84,7 +84,8 @@ impl Inner {
                     lane_stats,
                     SocketWriter::new(io_backend),
                 )
-                .with_archive(archive);
+                .with_archive(archive)
+                .with_revocation(self.revocation.clone());
                 let (log, inbox) = (Arc::clone(&self.log), Arc::clone(&handle.inbox));
                 let sources = Arc::clone(&self.sources);
                 let (history_reader, clock) = (history_reader.clone(), self.clock);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tickcast_core::Time;
 
+use super::revocation::Revocation;
 use crate::subscription::{PreparedStream, StreamId};
 
 /// Minimum time between two removals of streams that are over.
@@ -55,6 +56,15 @@ impl PreparedStreams {
             return None;
         }
         Some(Arc::clone(stream))
+    }
+
+    /// Removes the streams of viewers that may no longer read.
+    pub(crate) fn remove_of(&self, revocation: &Revocation) {
+        let is_revoked = |stream: &PreparedStream| {
+            let current = stream.current();
+            current.is_some_and(|(own, _)| revocation.concerns(&own.viewer))
+        };
+        self.lock().by_id.retain(|_, stream| !is_revoked(stream));
     }
 
     /// Removes a stream and returns it.

@@ -41,6 +41,16 @@ impl<S: Sink> Lane<S> {
         }
     }
 
+    /// Ends the streams of viewers that may no longer read.
+    pub(crate) fn revoke(&mut self) {
+        let revoked = self.viewers.iter();
+        let revoked = revoked.filter(|(_, viewer)| self.revocation.concerns(viewer));
+        for key in revoked.map(|(key, _)| *key).collect::<Vec<_>>() {
+            self.expire(key);
+        }
+        self.remove_closed();
+    }
+
     /// Ends all streams with a name. Returns whether there were any.
     pub(crate) fn delete(&mut self, id: StreamId) -> bool {
         let mut keys = self.names.all(id);

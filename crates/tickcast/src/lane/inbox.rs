@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Change(Box<Change>),
     /// Delivers a payload from the tape on disk that the lane requested.
     History(Box<HistoryResponse>),
+    /// Ends the streams of viewers that may no longer read.
+    Revoke,
     /// Ends this number of streams at their current position.
     End(usize),
     /// Ends every stream, including new streams, once the stream has been sent everything.

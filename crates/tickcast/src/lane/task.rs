@@ -200,6 +200,7 @@ impl Task {
                     let _ = answer.try_send(answered);
                 }
             }
+            Command::Revoke => self.lane.revoke(),
             Command::End(max) => self.lane.end(max),
             Command::Finish => {
                 self.flush();
