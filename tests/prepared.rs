@@ -253,6 +253,10 @@ async fn the_name_of_a_prepared_stream_is_a_permission_within_its_token() {
     );
     let refused = send(&server, Method::PATCH, url, r#"{"add":["B"]}"#).await;
     assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    // A login that is not valid, such as an old cookie, does no harm.
+    let request = server.http.get(format!("{}{url}", server.public));
+    let mut other = Reader::send(request.bearer_auth("not.a.token")).await;
+    assert_eq!(short(&other.event().await.unwrap()), "tick A 1=1 @1");
     // Everything ends with the token.
     let last = reader.until(|event| event.event == "bye").await;
     assert_eq!(data(&last)["reason"], "expired");

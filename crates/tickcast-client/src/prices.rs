@@ -74,6 +74,17 @@ pub struct PriceStreamBuilder {
     rate: Option<f64>,
     heartbeat: u64,
     since: Option<String>,
+    token: Option<Token>,
+}
+
+/// A token, which is never shown.
+#[derive(Clone)]
+struct Token(String);
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(hidden)")
+    }
 }
 
 /// Reason why a [`PriceStream`] cannot continue or cannot be built. Returned by
@@ -112,6 +123,7 @@ impl PriceStream {
             rate: None,
             heartbeat: 10,
             since: None,
+            token: None,
         }
     }
 
@@ -236,6 +248,16 @@ impl PriceStreamBuilder {
         self
     }
 
+    /// Sends this token, as `Authorization: Bearer`, to a server whose readers need one. After the
+    /// end of the token, [`PriceStream::next`] returns [`Error::Refused`] with the status 401:
+    /// build another stream with a new token, which continues at [`PriceStream::cursor`]. Default:
+    /// no token.
+    #[must_use]
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(Token(token.into()));
+        self
+    }
+
     /// Uses this HTTP client, for example with proxies or certificates. It must not have a total
     /// timeout, because a stream does not end. Default: `reqwest::Client::new()`.
     #[must_use]
@@ -276,7 +298,10 @@ impl PriceStreamBuilder {
             .http
             .get(format!("{}/v1/stream", self.url))
             .query(&query);
-        let request = request.header("accept", "text/event-stream");
+        let mut request = request.header("accept", "text/event-stream");
+        if let Some(Token(token)) = &self.token {
+            request = request.bearer_auth(token);
+        }
         match cursor {
             Some(cursor) => request.header("last-event-id", cursor),
             None => request,

@@ -313,6 +313,10 @@ pub(crate) struct PublishArgs {
     #[arg(long, env = "TICKCAST_URL", default_value = "http://127.0.0.1:8080", value_parser = server)]
     pub(crate) url: Url,
 
+    /// Certificate of an authority in PEM format to trust, besides those of the system
+    #[arg(long, env = "TICKCAST_CA", value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+
     /// Publish token of the server, as configured or as printed at its start
     #[arg(long, env = "TICKCAST_PUBLISH_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
@@ -332,15 +336,35 @@ pub(crate) struct PublishArgs {
     pub(crate) symbol: Option<Symbol>,
 }
 
+/// The server that a command reads from.
+#[derive(Debug, Args)]
+pub(crate) struct RemoteArgs {
+    /// Address of the server
+    #[arg(long, env = "TICKCAST_URL", default_value = "http://127.0.0.1:8080", value_parser = server)]
+    pub(crate) url: Url,
+
+    /// Token of a reader, if the server wants one
+    #[arg(
+        long,
+        env = "TICKCAST_READER_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true
+    )]
+    pub(crate) token: Option<String>,
+
+    /// Certificate of an authority in PEM format to trust, besides those of the system
+    #[arg(long, env = "TICKCAST_CA", value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct WatchArgs {
     /// Names, and patterns such as BTC* [default: all]
     #[arg(value_parser = name_or_pattern)]
     pub(crate) symbols: Vec<String>,
 
-    /// Address of the server
-    #[arg(long, env = "TICKCAST_URL", default_value = "http://127.0.0.1:8080", value_parser = server)]
-    pub(crate) url: Url,
+    #[command(flatten)]
+    pub(crate) remote: RemoteArgs,
 
     /// Maximum number of updates per second of each symbol, 0.1 to 100
     /// [default: 10 on a terminal, all in a pipe]
@@ -365,9 +389,8 @@ pub(crate) struct RecordArgs {
     #[arg(value_parser = name_or_pattern)]
     pub(crate) symbols: Vec<String>,
 
-    /// Address of the server
-    #[arg(long, env = "TICKCAST_URL", default_value = "http://127.0.0.1:8080", value_parser = server)]
-    pub(crate) url: Url,
+    #[command(flatten)]
+    pub(crate) remote: RemoteArgs,
 
     /// Begin after this cursor, or with `start` at the oldest tick of the server
     /// [default: with the latest tick of each]

@@ -17,6 +17,7 @@ mod page;
 mod publish;
 mod record;
 mod reload;
+mod remote;
 mod requested_names;
 mod secret;
 mod security_headers;

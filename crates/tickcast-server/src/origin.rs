@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::Url;
+use crate::remote::Remote;
 
 /// Maximum time for the answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -12,11 +12,8 @@ pub(crate) const SIMULATED: &str = "simulated prices";
 
 /// Asks a server whether its prices are simulated. Returns `None` if the server does not answer
 /// this question.
-pub(crate) async fn is_simulated(server: Url) -> Option<bool> {
-    let http = reqwest::Client::builder()
-        .timeout(REQUEST_TIMEOUT)
-        .build()
-        .ok()?;
-    let answer = http.get(server.join("v1/status").ok()?).send().await.ok()?;
+pub(crate) async fn is_simulated(server: Remote) -> Option<bool> {
+    let request = server.http.get(server.url.join("v1/status").ok()?);
+    let answer = request.timeout(REQUEST_TIMEOUT).send().await.ok()?;
     answer.json::<serde_json::Value>().await.ok()?["simulated"].as_bool()
 }

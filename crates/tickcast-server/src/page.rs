@@ -63,34 +63,30 @@ pub(crate) fn router() -> Router {
     Router::new()
         .route(
             "/",
-            get(|headers| file(headers, "index.html", ASK_AGAIN, Some(OWN_FRAMES))),
+            get(|headers| file(headers, "index.html", ASK_AGAIN, OWN_FRAMES)),
         )
         .route(
             "/embed",
-            get(|headers| file(headers, "embed.html", ASK_AGAIN, Some(ANY_FRAME))),
+            get(|headers| file(headers, "embed.html", ASK_AGAIN, ANY_FRAME)),
         )
         .route(
             "/docs",
-            get(|headers| file(headers, "docs.html", ASK_AGAIN, Some(OWN_FRAMES))),
+            get(|headers| file(headers, "docs.html", ASK_AGAIN, OWN_FRAMES)),
         )
         .route(
             "/tickcast.js",
-            get(|headers| file(headers, "tickcast.js", ASK_AGAIN, None)),
+            get(|headers| file(headers, "tickcast.js", ASK_AGAIN, OWN_FRAMES)),
         )
         .route(
             "/assets/{name}",
             get(async |Path(name): Path<String>, headers| {
-                file(headers, &format!("assets/{name}"), FOR_EVER, None).await
+                // A worker has the policy of its script.
+                file(headers, &format!("assets/{name}"), FOR_EVER, OWN_FRAMES).await
             }),
         )
 }
 
-async fn file(
-    asked: HeaderMap,
-    path: &str,
-    cache: &'static str,
-    policy: Option<&'static str>,
-) -> Response {
+async fn file(asked: HeaderMap, path: &str, cache: &'static str, policy: &'static str) -> Response {
     let Some(asset) = ASSETS.get(path) else {
         return Problem::no_route().into_response();
     };
@@ -110,12 +106,10 @@ async fn file(
         header::REFERRER_POLICY,
         HeaderValue::from_static("no-referrer"),
     );
-    if let Some(policy) = policy {
-        headers.insert(
-            header::CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static(policy),
-        );
-    }
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(policy),
+    );
     let takes_gzip = asked
         .get(header::ACCEPT_ENCODING)
         .and_then(|value| value.to_str().ok());

@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 
 use crate::cli::PublishArgs;
 use crate::exit::CliError;
+use crate::remote::trusting;
 use crate::words::count;
 
 /// Maximum number of ticks per request. The next constant is the maximum number of batches that
@@ -48,6 +49,10 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) fn run(args: PublishArgs) -> Result<(), CliError> {
     let url = args.url.join("v1/prices");
     let url = url.map_err(|error| CliError::Usage(format!("--url {}: {error}", args.url)))?;
+    let client = reqwest::Client::builder().timeout(REQUEST_TIMEOUT);
+    let client = trusting(client, args.ca.as_deref())?
+        .build()
+        .context("cannot create the HTTP client")?;
     let mut url = url;
     if let Some(source) = &args.source {
         url.query_pairs_mut().append_pair("source", source);
@@ -72,10 +77,15 @@ pub(crate) fn run(args: PublishArgs) -> Result<(), CliError> {
         .enable_all()
         .build()
         .context("cannot start the async runtime")?;
-    Ok(runtime.block_on(publish(records, url, token))?)
+    Ok(runtime.block_on(publish(records, client, url, token))?)
 }
 
-async fn publish(records: Records, url: reqwest::Url, token: String) -> anyhow::Result<()> {
+async fn publish(
+    records: Records,
+    client: reqwest::Client,
+    url: reqwest::Url,
+    token: String,
+) -> anyhow::Result<()> {
     let (sender, mut batches) = mpsc::channel(MAX_QUEUED_BATCHES);
     let reading = std::thread::spawn(move || {
         let mut batcher = Batcher {
@@ -84,10 +94,6 @@ async fn publish(records: Records, url: reqwest::Url, token: String) -> anyhow::
         };
         records.read(&mut batcher)
     });
-    let client = reqwest::Client::builder()
-        .timeout(REQUEST_TIMEOUT)
-        .build()
-        .context("cannot create the HTTP client")?;
     let mut desk = Uploader {
         client,
         url,

@@ -10,6 +10,7 @@ use tickcast_client::{Event, Mode, PriceStream, PublishedTick};
 
 use crate::cli::RecordArgs;
 use crate::exit::CliError;
+use crate::remote::Remote;
 use crate::requested_names::RequestedNames;
 use crate::watch::print_notice;
 use crate::words::count;
@@ -24,6 +25,8 @@ const LEVEL: i32 = 3;
 ///
 /// If the recording cannot be continued, or if the recording may have a gap.
 pub(crate) fn run(args: RecordArgs) -> Result<(), CliError> {
+    let server = Remote::new(args.remote)?;
+    let asked = RequestedNames::new(&server, &args.symbols);
     let file = File::options()
         .write(true)
         .create_new(true)
@@ -46,8 +49,8 @@ pub(crate) fn run(args: RecordArgs) -> Result<(), CliError> {
     } else {
         Box::new(file)
     };
-    let asked = RequestedNames::new(&args.url, &args.symbols);
-    let mut prices = PriceStream::builder(args.url.as_str())
+    let mut prices = PriceStream::builder(server.url.as_str())
+        .http(server.http.clone())
         .symbols(args.symbols)
         .mode(Mode::All);
     if let Some(since) = args.since {
@@ -55,7 +58,7 @@ pub(crate) fn run(args: RecordArgs) -> Result<(), CliError> {
     }
     let prices = prices
         .try_build()
-        .map_err(|error| CliError::Usage(format!("--url {}: {error}", args.url)))?;
+        .map_err(|error| CliError::Usage(format!("--url {}: {error}", server.url)))?;
     let mut recording = Recording {
         tape: BufWriter::new(tape),
         last: HashMap::new(),

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use reqwest::{StatusCode, Url};
+use reqwest::StatusCode;
 use tickcast_client::Event;
 
 use crate::origin;
+use crate::remote::Remote;
 
 /// Maximum number of names to look up. Each name costs a request, and more hints do not help.
 const MAX_NAMES: usize = 16;
@@ -16,7 +17,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The requested symbols without a price.
 pub(crate) struct RequestedNames {
-    server: Url,
+    server: Remote,
     names: Vec<String>,
     begun: bool,
 }
@@ -24,7 +25,7 @@ pub(crate) struct RequestedNames {
 impl RequestedNames {
     /// Keeps the names in `symbols`. Patterns are skipped, because a pattern may match symbols that
     /// are added later.
-    pub(crate) fn new(server: &Url, symbols: &[String]) -> Self {
+    pub(crate) fn new(server: &Remote, symbols: &[String]) -> Self {
         let names = symbols
             .iter()
             .filter(|name| !name.contains('*'))
@@ -60,7 +61,7 @@ impl RequestedNames {
 }
 
 /// Prints a message if the server simulates prices.
-async fn tell_origin(server: Url) {
+async fn tell_origin(server: Remote) {
     if origin::is_simulated(server).await == Some(true) {
         eprintln!("{}", origin::SIMULATED);
     }
@@ -68,18 +69,16 @@ async fn tell_origin(server: Url) {
 
 /// Prints the server's answer for each name that is not on the market. The answer also names a
 /// symbol that differs only in case.
-async fn warn_about_missing(server: Url, names: Vec<String>) {
-    let Ok(http) = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build() else {
-        return;
-    };
+async fn warn_about_missing(server: Remote, names: Vec<String>) {
     for name in names {
-        let Ok(mut url) = server.join("v1/prices") else {
+        let Ok(mut url) = server.url.join("v1/prices") else {
             return;
         };
         if let Ok(mut path) = url.path_segments_mut() {
             path.push(&name);
         }
-        let Ok(answer) = http.get(url).send().await else {
+        let request = server.http.get(url).timeout(ANSWER_TIMEOUT);
+        let Ok(answer) = request.send().await else {
             return;
         };
         if answer.status() == StatusCode::NOT_FOUND {

@@ -7,6 +7,7 @@ mod sign;
 
 pub(crate) use args::TokenCommand;
 
+use crate::access::check_token;
 use crate::exit::CliError;
 use crate::secret::SecretHash;
 
@@ -16,7 +17,9 @@ pub(crate) fn run(command: TokenCommand) -> Result<(), CliError> {
         TokenCommand::Sign(args) => sign::run(&args),
         TokenCommand::Show(args) => show::run(args),
         TokenCommand::Hash { token } => {
-            println!("{}", SecretHash::of(input::given(token)?.as_bytes()));
+            let token = input::given(token)?;
+            check_token(&token).map_err(CliError::Usage)?;
+            println!("{}", SecretHash::of(token.as_bytes()));
             Ok(())
         }
     }

@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use ratatui::crossterm::event::Event as Input;
-use reqwest::Url;
 use tickcast_client::{Error, Event, PriceStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -25,6 +24,7 @@ use tokio::time::MissedTickBehavior;
 use crate::cli::WatchArgs;
 use crate::exit::CliError;
 use crate::origin;
+use crate::remote::Remote;
 use crate::requested_names::RequestedNames;
 use board::Board;
 pub(crate) use lines::print_notice;
@@ -42,27 +42,29 @@ const RATE: f64 = 10.0;
 /// lines.
 pub(crate) fn run(args: WatchArgs) -> Result<(), CliError> {
     let on_screen = !args.plain && !args.json && io::stdout().is_terminal();
-    let asked = RequestedNames::new(&args.url, &args.symbols);
-    let board = Board::new(args.url.as_str().trim_end_matches('/'), &args.symbols);
-    let mut prices = PriceStream::builder(args.url.as_str()).symbols(args.symbols);
+    let server = Remote::new(args.remote)?;
+    let asked = RequestedNames::new(&server, &args.symbols);
+    let board = Board::new(server.url.as_str().trim_end_matches('/'), &args.symbols);
+    let prices = PriceStream::builder(server.url.as_str());
+    let mut prices = prices.http(server.http.clone()).symbols(args.symbols);
     if let Some(rate) = args.rate.or(on_screen.then_some(RATE)) {
         prices = prices.rate(rate);
     }
     let prices = prices
         .try_build()
-        .map_err(|error| CliError::Usage(format!("--url {}: {error}", args.url)))?;
+        .map_err(|error| CliError::Usage(format!("--url {}: {error}", server.url)))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the async runtime")?;
     if on_screen {
-        Ok(runtime.block_on(on_terminal(prices, board, &args.url))?)
+        Ok(runtime.block_on(on_terminal(prices, board, &server))?)
     } else {
         Ok(runtime.block_on(lines::write(prices, asked, args.json))?)
     }
 }
 
-async fn on_terminal(prices: PriceStream, mut board: Board, server: &Url) -> anyhow::Result<()> {
+async fn on_terminal(prices: PriceStream, mut board: Board, server: &Remote) -> anyhow::Result<()> {
     // `try_init` also restores the terminal if the program panics.
     let mut terminal = ratatui::try_init().context("cannot draw on the terminal")?;
     let mut inputs = keys();

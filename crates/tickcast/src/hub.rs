@@ -8,6 +8,7 @@ mod delayed_market;
 mod ending;
 mod filters;
 mod lanes;
+mod not_prepared;
 mod prepared_streams;
 mod revocation;
 mod subjects;
@@ -25,6 +26,7 @@ use delayed_market::DelayedMarket;
 pub(crate) use delayed_market::NoMarket;
 use filters::Filters;
 pub(crate) use filters::{FilterRefusal, PreparedFilter};
+pub(crate) use not_prepared::NotPrepared;
 use prepared_streams::PreparedStreams;
 pub(crate) use revocation::Revocation;
 pub(crate) use subjects::SubjectPermit;
@@ -72,7 +74,7 @@ pub(crate) struct Inner {
     filters: Filters,
     subjects: Arc<Subjects>,
     revocation: Revocation,
-    prepared_streams: PreparedStreams,
+    prepared_streams: Arc<PreparedStreams>,
     epoch: Epoch,
     #[cfg(feature = "http")]
     answers: Answers,
@@ -276,16 +278,15 @@ impl Hub {
         self.0.subjects.admit(subject, max)
     }
 
-    /// Adds a prepared stream, unless there are already as many as the settings allow. Returns this
-    /// maximum otherwise.
+    /// Adds a prepared stream.
     #[cfg(feature = "http")]
-    pub(crate) fn add_prepared_stream(&self, stream: Arc<PreparedStream>) -> Result<(), usize> {
+    pub(crate) fn add_prepared_stream(
+        &self,
+        stream: Arc<PreparedStream>,
+    ) -> Result<(), NotPrepared> {
         let max = self.0.settings.max_prepared_streams;
         let now = (self.0.clock.uptime(), self.steady_time());
-        match self.0.prepared_streams.insert(stream, max, now) {
-            true => Ok(()),
-            false => Err(max),
-        }
+        self.0.prepared_streams.insert(stream, max, now)
     }
 
     /// Returns the prepared stream with this name.

@@ -319,7 +319,7 @@ impl<S: Sink> Lane<S> {
             ChangeRequest::Ask | ChangeRequest::Delete => false,
             ChangeRequest::Propose((from, to, _)) => patterns(from) || patterns(to),
             // The subscriptions of its readers before this one are not known.
-            ChangeRequest::Follow(_) => true,
+            ChangeRequest::Follow(..) => true,
         }
     }
 

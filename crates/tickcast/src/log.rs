@@ -11,6 +11,7 @@
 
 mod checkpointer;
 mod journal;
+mod source_history;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -24,6 +25,7 @@ use crate::disk::{DiskTape, Opened};
 use crate::doorbell::Doorbell;
 pub(crate) use checkpointer::run_checkpointer;
 use journal::Journal;
+use source_history::SourceHistory;
 
 /// Maximum number of entries that a lane copies under one lock. Publishers wait only as long as it
 /// takes to copy this many references.
@@ -49,6 +51,8 @@ pub(crate) struct Log {
 struct LogState {
     sequencer: Sequencer,
     journal: Journal,
+    /// The sources that symbols had before, if a delayed market needs them.
+    sources: Option<SourceHistory>,
 }
 
 impl Log {
@@ -58,6 +62,7 @@ impl Log {
             LogState {
                 sequencer,
                 journal: Journal::Memory,
+                sources: None,
             },
             None,
         )
@@ -75,6 +80,7 @@ impl Log {
             LogState {
                 sequencer,
                 journal: Journal::on_disk(writer),
+                sources: None,
             },
             Some(tape),
         )
@@ -121,11 +127,30 @@ impl Log {
     }
 
     /// Applies entries of the log that this log follows. `apply` passes them on, under the lock.
-    pub(crate) fn follow(&self, apply: impl FnOnce(&mut dyn FnMut(Followed<'_>))) {
+    pub(crate) fn follow(&self, apply: impl FnOnce(&mut dyn FnMut(Followed<'_>) -> Sequenced)) {
         let mut state = self.lock();
         let sequencer = &mut state.sequencer;
-        apply(&mut |followed| _ = sequencer.follow(followed));
+        apply(&mut |followed| sequencer.follow(followed));
         self.notify(state);
+    }
+
+    /// Remembers from now on which sources symbols had before.
+    pub(crate) fn remember_sources(&self) {
+        self.lock().sources.get_or_insert_default();
+    }
+
+    /// Returns the sources of these entries of the current run.
+    pub(crate) fn sources_at(&self, entries: impl Iterator<Item = (Seq, Symbol)>) -> Vec<SourceId> {
+        let state = self.lock();
+        let (market, sources) = (state.sequencer.market(), state.sources.as_ref());
+        let source = |(seq, symbol)| {
+            let id = market.id(&symbol)?;
+            let before = sources.and_then(|sources| sources.source_at(id, seq));
+            Some(before.unwrap_or_else(|| market.source(id)))
+        };
+        entries
+            .map(|entry| source(entry).unwrap_or(SourceId::UNKNOWN))
+            .collect()
     }
 
     /// Reads the market, the tape and the candles under the lock. Publishers wait meanwhile, so
@@ -166,7 +191,11 @@ impl Log {
     ) -> Vec<(Symbol, SourceId)> {
         let mut taken_over = Vec::new();
         let mut state = self.lock();
-        let LogState { sequencer, journal } = &mut *state;
+        let LogState {
+            sequencer,
+            journal,
+            sources,
+        } = &mut *state;
         let mut ticks = ticks.into_iter().enumerate().peekable();
         let mut room = Ok(());
         let mut note = Some(note);
@@ -177,14 +206,19 @@ impl Log {
                     .clone()
                     .and_then(|()| sequencer.accept(tick, source, options, now));
                 if let Ok(Sequenced {
-                    outcome: Outcome::Accepted(_),
+                    outcome: Outcome::Accepted(seq),
                     symbol,
                     previous_source,
                     ..
                 }) = result
                 {
                     journal.stage(sequencer, symbol);
-                    taken_over.extend(previous_source.map(|before| (tick.symbol, before)));
+                    if let Some(before) = previous_source {
+                        taken_over.push((tick.symbol, before));
+                        if let Some(sources) = sources {
+                            sources.note(symbol, seq, before);
+                        }
+                    }
                 }
                 each(i, result.map(|sequenced| sequenced.outcome));
             }
@@ -208,7 +242,9 @@ impl Log {
     /// If the disk has no room to record the removal.
     pub(crate) fn remove(&self, symbol: &Symbol, now: Now) -> Result<bool, TickError> {
         let mut state = self.lock();
-        let LogState { sequencer, journal } = &mut *state;
+        let LogState {
+            sequencer, journal, ..
+        } = &mut *state;
         journal.make_room(ENTRIES_PER_WRITE)?;
         let removed = sequencer.remove(symbol, now);
         if let Some(removed) = removed {

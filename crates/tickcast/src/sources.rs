@@ -220,6 +220,28 @@ impl Sources {
         }
     }
 
+    /// Records that a source has taken symbols over, like [`take_over`](Self::take_over).
+    pub(crate) fn note_take_over(&self, by: SourceId, symbols: &[(Symbol, SourceId)], now: Time) {
+        let source = self.list().get(usize::from(by.0)).cloned();
+        if let Some(source) = source {
+            self.take_over(symbols, &source, now);
+        }
+    }
+
+    /// Sets the state of a symbol of the source with this index.
+    pub(crate) fn set_symbol_at(
+        &self,
+        index: usize,
+        symbol: Symbol,
+        state: &SourceState,
+        now: Time,
+    ) {
+        let source = self.list().get(index).cloned();
+        if let Some(source) = source {
+            self.set_symbol(&source, symbol, state, now);
+        }
+    }
+
     /// Sets the state of the source with this index.
     pub(crate) fn set_at(&self, index: usize, state: &SourceState, now: Now) {
         let source = self.list().get(index).cloned();

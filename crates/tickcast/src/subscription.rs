@@ -211,11 +211,14 @@ impl Subscription {
         let Some(stream) = session.and_then(|own| own.prepared_stream.as_ref()) else {
             return self;
         };
-        if let Some((effective, filter)) = stream.current() {
+        if let Some(effective) = stream.current() {
             self.format = self.format.with_filter(effective.filter.filter_hash());
             self.rate = effective.rate;
-            self.filter = effective.filter;
-            self.prepared = filter;
+            // The stream may have been changed since the filter was prepared.
+            if self.filter != effective.filter {
+                self.filter = effective.filter;
+                self.prepared = None;
+            }
         }
         self
     }

@@ -1,8 +1,8 @@
 //! Follows another sequencer: applies the entries of its tape, in the same order.
 
-use super::Sequencer;
+use super::{Outcome, Sequenced, Sequencer};
 use crate::quote::ClockBounds;
-use crate::{Entry, EntryKind, Frame, Now, Recorded, Seq, SourceId};
+use crate::{Entry, EntryKind, Frame, Now, Recorded, SourceId};
 
 /// One entry of the tape of another sequencer. Pass it to [`Sequencer::follow`].
 #[derive(Debug, Clone, Copy)]
@@ -19,8 +19,8 @@ pub struct Followed<'a> {
 
 impl Sequencer {
     /// Applies the next entry of the tape of another sequencer. The two must have the same epoch,
-    /// and the entry must be the one after [`cursor`](Self::cursor). Returns its sequence number.
-    pub fn follow(&mut self, followed: Followed<'_>) -> Seq {
+    /// and the entry must be the one after [`cursor`](Self::cursor).
+    pub fn follow(&mut self, followed: Followed<'_>) -> Sequenced {
         let Followed {
             recorded,
             frame,
@@ -33,6 +33,7 @@ impl Sequencer {
             self.quotes.push(None);
         }
         let listed = self.market().newest(id).is_some();
+        let previous = self.market().source(id);
         let kind = match (frame, recorded.json) {
             (_, None) => EntryKind::Removal,
             (Some(frame), _) => EntryKind::Tick(frame.clone()),
@@ -51,7 +52,12 @@ impl Sequencer {
             }
             None => self.forget_candles(id),
         }
-        seq
+        Sequenced {
+            outcome: Outcome::Accepted(seq),
+            symbol: id,
+            previous_source: Some(previous)
+                .filter(|previous| ![source, SourceId::UNKNOWN].contains(previous)),
+        }
     }
 }
 
@@ -60,7 +66,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{Digest, Epoch, Limits, Price, Restore, SourceOptions, Symbol, Tick, Time};
+    use crate::{Digest, Epoch, Limits, Price, Restore, Seq, SourceOptions, Symbol, Tick, Time};
 
     fn now(millis: i64) -> Now {
         Now {

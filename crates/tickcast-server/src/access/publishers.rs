@@ -8,13 +8,25 @@ use tickcast::Filter;
 use tickcast::access::{Grant, SourceName};
 
 use crate::auth::PublishToken;
-use crate::secret::SecretHash;
+use crate::secret::{PREFIX, SecretHash};
 
 /// Minimum length of a token that is not given as a hash, in bytes.
 const MIN_TOKEN_BYTES: usize = 16;
 
 /// Maximum number of publishers. Each is a source in the metrics and in the statuses of readers.
 const MAX_PUBLISHERS: usize = 256;
+
+/// Checks that a text can be the token of a publisher.
+pub(crate) fn check_token(token: &str) -> Result<(), String> {
+    let printable = token.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_hash = token.starts_with(PREFIX);
+    match printable && !is_hash && token.len() >= MIN_TOKEN_BYTES {
+        true => Ok(()),
+        false => Err(format!(
+            "expected at least {MIN_TOKEN_BYTES} printable ASCII characters without spaces, or `{PREFIX}` and a hash"
+        )),
+    }
+}
 
 /// A table `[[access.publisher]]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -58,11 +70,8 @@ impl PublisherTable {
             .map_err(|error| format!("name: {error}"))?;
         let hash =
             SecretHash::of_setting(&self.token).map_err(|error| format!("token: {error}"))?;
-        let printable = self.token.bytes().all(|byte| byte.is_ascii_graphic());
-        if !printable || self.token.len() < MIN_TOKEN_BYTES {
-            return Err(format!(
-                "token: expected at least {MIN_TOKEN_BYTES} printable ASCII characters without spaces, or `sha256:` and a hash"
-            ));
+        if !self.token.starts_with(PREFIX) {
+            check_token(&self.token).map_err(|error| format!("token: {error}"))?;
         }
         let symbols = match &self.symbols {
             None => Filter::all(),

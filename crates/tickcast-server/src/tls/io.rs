@@ -15,7 +15,7 @@ const HANDSHAKE: u8 = 22;
 
 /// The answer to a request without TLS.
 const PLAIN_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\n\
-content-length: 106\r\nconnection: close\r\n\r\n\
+content-length: 107\r\nconnection: close\r\n\r\n\
 {\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,\"detail\":\"this port speaks HTTPS: use https://\"}\r\n";
 
 /// Maximum number of bytes that are read and dropped after this answer, so that the client receives

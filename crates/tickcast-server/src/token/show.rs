@@ -54,7 +54,7 @@ pub(super) fn run(args: ShowArgs) -> Result<(), CliError> {
 fn pretty(value: &Value) -> String {
     let text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.chars()
-        .map(|c| match c.is_control() && c != '\n' {
+        .map(|c| match !c.is_ascii_graphic() && c != '\n' && c != ' ' {
             true => c.escape_unicode().to_string(),
             false => c.to_string(),
         })

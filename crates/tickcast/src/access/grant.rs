@@ -18,8 +18,8 @@ const BURST: Duration = Duration::from_secs(1);
 ///
 /// Insert a grant into the extensions of a request, in a layer in front of
 /// [`Publisher::router`](crate::Publisher::router). The ticks of the request are then a source of
-/// their own, `http:NAME`. What the grant does not permit is rejected, tick by tick, and the rest
-/// is published. A request without a grant may publish everything. A grant is cheap to clone;
+/// their own, `http:NAME`. A symbol that the grant does not permit is rejected, tick by tick, and
+/// the rest is published. A request without a grant may publish everything. A grant is cheap to clone;
 /// clones share the counts.
 ///
 /// ```
@@ -79,8 +79,8 @@ impl Grant {
         }
     }
 
-    /// Limits the number of ticks a second. As many as in one second may come at once; further
-    /// ticks are rejected. Default: no limit.
+    /// Limits the number of ticks a second. As many as in one second may come at once. The
+    /// first tick above the limit ends its request, with the status 429. Default: no limit.
     #[must_use]
     pub fn max_rate(mut self, ticks: NonZeroU32) -> Self {
         Arc::make_mut(&mut self.permitted).max_rate = Some(ticks);

@@ -142,6 +142,7 @@ impl From<EditError> for Problem {
             EditError::Denied(denied) => denied.into(),
             EditError::Rate => Self::parameter("rate", crate::subscription::RATE_NEEDS_LATEST),
             EditError::Refused(refusal) => refusal.into(),
+            EditError::NoRoom(full) => full.into(),
             error @ (EditError::TooOften | EditError::Outdated) => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()).retry_after(RETRY_AFTER)
             }

@@ -12,8 +12,9 @@ use tickcast_core::{FilterError, Symbol, SymbolError, TickError};
 use crate::access::Denied;
 use crate::answers::{Busy, Cut, NoSnapshot, RETRY_AFTER};
 use crate::disk::AppendError;
-use crate::hub::{FilterRefusal, NoMarket};
+use crate::hub::{FilterRefusal, NoMarket, NotPrepared};
 use crate::rate::RateError;
+use crate::subscription::LINGER;
 
 /// Delay before a request for a delayed market without data is tried again, in seconds. It is the
 /// same at all times, so that it tells nothing.
@@ -174,6 +175,17 @@ impl From<TickError> for Problem {
             StatusCode::TOO_MANY_REQUESTS => problem.retry_after(1),
             _ => problem,
         }
+    }
+}
+
+impl From<NotPrepared> for Problem {
+    fn from(error: NotPrepared) -> Self {
+        let status = match error {
+            NotPrepared::Subject => StatusCode::TOO_MANY_REQUESTS,
+            NotPrepared::Streams(_) | NotPrepared::Entries => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        let seconds = u32::try_from(LINGER.as_secs()).unwrap_or(u32::MAX);
+        Self::new(status, error.to_string()).retry_after(seconds)
     }
 }
 

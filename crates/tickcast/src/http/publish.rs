@@ -13,7 +13,7 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use tickcast_core::{RawTick, Rejected, Symbol, Tick, TickSplitter};
+use tickcast_core::{RawTick, Rejected, Symbol, Tick, TickError, TickSplitter};
 
 use super::query::NoParameters;
 #[cfg(feature = "openapi")]
@@ -258,17 +258,17 @@ impl PublishRequest<'_> {
         Ok(self.claim.done(self.publisher, hub.cursor(), read))
     }
 
-    /// Checks that all ticks so far were stored.
+    /// Checks that all ticks so far were handled.
     fn check_stored(&self) -> Result<(), Problem> {
         self.claim
             .report()
             .borrow_mut()
-            .storage_problem()
+            .stop_problem()
             .map_or(Ok(()), Err)
     }
 
     fn is_stored(&self) -> bool {
-        self.claim.report().borrow().storage_errors.is_none()
+        self.claim.report().borrow().stopped.is_none()
     }
 
     /// Checks whether the earlier attempt handled more of the body than `read`.
@@ -282,8 +282,8 @@ impl PublishRequest<'_> {
         if self.other {
             return;
         }
-        // After an item that could not be stored, no more items are handled. The client may send
-        // the items again.
+        // After an item that could not be stored, or was too fast, no more items are handled. The
+        // client may send the items again.
         if at < self.resume_at || !self.is_stored() {
             return;
         }
@@ -291,8 +291,13 @@ impl PublishRequest<'_> {
             Ok(tick) => self.batch.push((at, tick)),
             Err(rejected) => {
                 self.publish();
-                if self.is_stored() {
-                    self.reject(at, &rejected);
+                if !self.is_stored() {
+                    return;
+                }
+                match rejected.error {
+                    // The rest of the body is for later, too: it must not overtake this tick.
+                    error @ TickError::TooFast(_) => self.claim.report().borrow_mut().stop(error),
+                    _ => self.reject(at, &rejected),
                 }
             }
         }

@@ -27,7 +27,7 @@ use crate::subscription::{Heartbeat, RATE_NEEDS_LATEST, SessionOptions, StreamId
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// The format of a resumable stream that has no market yet. Its events have no ids.
-const RESUMABLE: EventFormat = EventFormat::Resumable(Epoch::new(0), None);
+pub(super) const RESUMABLE: EventFormat = EventFormat::Resumable(Epoch::new(0), None);
 
 /// The headers of a stream.
 const HEADERS: [(header::HeaderName, HeaderValue); 3] = [
@@ -229,7 +229,7 @@ pub(super) async fn subscribed(
 }
 
 /// Returns the response that tells the reader to come back later.
-fn busy(format: EventFormat) -> Response {
+pub(super) fn busy(format: EventFormat) -> Response {
     (HEADERS, sse::busy(format, fastrand::u32(RETRY_MS))).into_response()
 }
 

@@ -16,8 +16,8 @@ use super::change::{self, MAX_BODY_BYTES, no_stream, parse_id};
 use super::query::{NoParameters, Query};
 #[cfg(feature = "openapi")]
 use super::schema;
-use super::stream::{HEARTBEAT, LAST_ID, SINCE, new_id, resumed, subscribed};
-use super::view::{OpenStreams, View, WantedStream};
+use super::stream::{HEARTBEAT, LAST_ID, RESUMABLE, SINCE, busy, new_id, resumed, subscribed};
+use super::view::{OpenStreams, StreamView, View, WantedStream};
 use crate::subscription::{
     HEARTBEATS, Heartbeat, LINGER, RATE_NEEDS_LATEST, SessionOptions, Subscription,
 };
@@ -43,6 +43,7 @@ use crate::subscription::{
         (status = 403, response = schema::Forbidden),
         (status = 408, response = schema::RequestTimeout),
         (status = 413, description = "The body has more than 256 KiB", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "The client has 100 prepared streams", body = Problem, content_type = "application/problem+json"),
         (status = 503, response = schema::ServerBusy),
     ),
 ))]
@@ -54,7 +55,7 @@ pub(super) async fn prepare(
 ) -> Result<Response, Problem> {
     let wanted = wanted(&body::read_all(body, MAX_BODY_BYTES, view.answers()).await?)?;
     let id = new_id()?;
-    let stream = view.prepare(id, wanted).await?;
+    let stream = view.prepare(id, &wanted)?;
     let url = format!("{}/{id}", uri.path().trim_end_matches('/'));
     let created = json!({
         "stream": id.to_string(),
@@ -119,7 +120,12 @@ pub(super) async fn read(
         viewer: effective.viewer,
         prepared_stream: Some(stream),
     };
-    subscribed(&view, subscription.resumable(terms, view.head())).await
+    match view {
+        StreamView::View(view) => {
+            subscribed(&view, subscription.resumable(terms, view.head())).await
+        }
+        StreamView::NotYet => Ok(busy(RESUMABLE)),
+    }
 }
 
 /// End a stream

@@ -49,7 +49,11 @@ impl Hub {
     /// Creates a market that is behind `live`.
     pub(super) fn delayed(live: &Self, log: Arc<Log>, settings: HubBuilder) -> Self {
         let clock = live.0.clock.delayed_by(settings.delay);
-        let readers = (Arc::clone(&live.0.subjects), live.0.revocation.clone());
+        let readers = (
+            Arc::clone(&live.0.subjects),
+            live.0.revocation.clone(),
+            Arc::clone(&live.0.prepared_streams),
+        );
         Self::with(log, (live.0.epoch, clock), settings, readers)
     }
 
@@ -57,7 +61,7 @@ impl Hub {
         log: Arc<Log>,
         (epoch, clock): (Epoch, Clock),
         settings: HubBuilder,
-        (subjects, revocation): (Arc<Subjects>, Revocation),
+        (subjects, revocation, prepared_streams): (Arc<Subjects>, Revocation, Arc<PreparedStreams>),
     ) -> Self {
         let delayed = settings.delays.iter().copied().map(DelayedMarket::new);
         Self(Arc::new(Inner {
@@ -69,7 +73,7 @@ impl Hub {
             filters: Filters::default(),
             subjects,
             revocation,
-            prepared_streams: PreparedStreams::default(),
+            prepared_streams,
             clock,
             epoch,
             #[cfg(feature = "http")]

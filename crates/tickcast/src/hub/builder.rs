@@ -126,7 +126,7 @@ impl HubBuilder {
     }
 
     /// Sets the maximum number of prepared streams (`POST /v1/streams`). Default: 10,000. Above the
-    /// limit, another is 503. Each takes about 1 KiB, and its filter counts as that of a reader.
+    /// limit, another is 503. Each takes about 1 KiB, and 32 bytes for each name or pattern.
     pub const fn max_prepared_streams(mut self, streams: usize) -> Self {
         self.max_prepared_streams = streams;
         self

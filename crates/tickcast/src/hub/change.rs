@@ -20,10 +20,15 @@ impl Hub {
         id: StreamId,
         edit: Edit,
     ) -> Option<Result<Effective, EditError>> {
-        match self.prepared_stream(id) {
-            Some(stream) => self.change_prepared(&stream, edit).await,
-            None => self.change_open(id, edit).await,
+        if let Some(stream) = self.prepared_stream(id) {
+            return self.change_prepared(&stream, edit).await;
         }
+        for market in std::iter::once(self.clone()).chain(self.delayed_markets()) {
+            if let Some(changed) = market.change_open(id, edit.clone()).await {
+                return Some(changed);
+            }
+        }
+        None
     }
 
     /// Ends all streams with a name, and deletes the prepared stream with this name. Returns
@@ -33,10 +38,12 @@ impl Hub {
         if let Some(stream) = &prepared {
             stream.end();
         }
-        let mut answers = self.request(id, || ChangeRequest::Delete);
         let mut ended = prepared.is_some();
-        while answers.recv().await.is_some() {
-            ended = true;
+        for market in std::iter::once(self.clone()).chain(self.delayed_markets()) {
+            let mut answers = market.request(id, || ChangeRequest::Delete);
+            while answers.recv().await.is_some() {
+                ended = true;
+            }
         }
         ended
     }
@@ -87,38 +94,46 @@ impl Hub {
             return Some(Err(EditError::TooOften));
         }
         for _ in 0..MAX_CHANGE_ATTEMPTS {
-            let (current, _) = stream.current()?;
+            let current = stream.current()?;
             let effective = match edit.clone().apply(current.clone()) {
                 Ok(effective) => effective,
                 Err(error) => return Some(Err(error)),
             };
-            let prepared = match self.0.prepare_wholly(effective.filter.clone()).await {
-                Ok(prepared) => prepared,
-                Err(refusal) => return Some(Err(EditError::Refused(refusal))),
-            };
-            if stream.replace(&current, (effective.clone(), Some(prepared))) {
+            let more = effective.entries().saturating_sub(current.entries());
+            if let Err(full) = self.0.prepared_streams.grow(more) {
+                return Some(Err(EditError::NoRoom(full)));
+            }
+            if stream.replace(&current, effective.clone()) {
                 return Some(self.bring_to_readers(stream).await.map(|()| effective));
             }
         }
         Some(Err(EditError::Outdated))
     }
 
-    /// Gives all readers of a prepared stream its current subscription.
+    /// Gives all readers of a prepared stream its current subscription, in each market.
     async fn bring_to_readers(&self, stream: &Arc<PreparedStream>) -> Result<(), EditError> {
+        for market in std::iter::once(self.clone()).chain(self.delayed_markets()) {
+            market.bring_to_own_readers(stream).await?;
+        }
+        Ok(())
+    }
+
+    async fn bring_to_own_readers(&self, stream: &Arc<PreparedStream>) -> Result<(), EditError> {
         for _ in 0..MAX_CHANGE_ATTEMPTS {
-            let follow = || ChangeRequest::Follow(Arc::clone(stream));
+            let Some(effective) = stream.current() else {
+                return Ok(());
+            };
+            let prepared = self.0.prepare_wholly(effective.filter).await;
+            let prepared = prepared.map_err(EditError::Refused)?;
+            let follow = || ChangeRequest::Follow(Arc::clone(stream), Some(Arc::clone(&prepared)));
             let mut answers = self.request(stream.id, follow);
             let mut outdated = false;
             while let Some(answer) = answers.recv().await {
                 outdated |= answer.is_err();
             }
-            let Some((effective, _)) = stream.current().filter(|_| outdated) else {
+            if !outdated {
                 return Ok(());
-            };
-            // The market has grown too much since the filter was prepared.
-            let prepared = self.0.prepare_wholly(effective.filter.clone()).await;
-            let prepared = prepared.map_err(EditError::Refused)?;
-            stream.replace(&effective.clone(), (effective, Some(prepared)));
+            }
         }
         Err(EditError::Outdated)
     }

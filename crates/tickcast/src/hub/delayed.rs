@@ -4,6 +4,7 @@
 
 mod follower;
 mod marks;
+mod states;
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -43,6 +44,7 @@ impl Hub {
         if self.0.delayed.is_empty() {
             return;
         }
+        self.0.log.remember_sources();
         let live = Arc::downgrade(&self.0);
         let head = self.0.log.head();
         let delays = self.0.delayed.iter().map(|market| market.delay);

@@ -38,9 +38,9 @@ impl Hub {
     /// ```
     pub fn revoke(&self, is_revoked: impl Fn(&Viewer) -> bool + Send + Sync + 'static) {
         self.0.revocation.set(Arc::new(is_revoked));
+        self.0.prepared_streams.remove_of(&self.0.revocation);
         // A stream that opens from now on is compared with the rule when it opens.
         for hub in std::iter::once(self.clone()).chain(self.delayed_markets()) {
-            hub.0.prepared_streams.remove_of(&hub.0.revocation);
             for lane in hub.lanes() {
                 lane.inbox.send(Command::Revoke);
             }

@@ -26,8 +26,8 @@ impl<S: Sink> Lane<S> {
             ChangeRequest::Propose(proposed) => self
                 .propose(id, proposed, now)
                 .map(|effective| effective.map(Some)),
-            ChangeRequest::Follow(stream) => self
-                .follow(&stream, now)
+            ChangeRequest::Follow(stream, prepared) => self
+                .follow(&stream, prepared.as_ref(), now)
                 .map(|effective| effective.map(Some)),
             ChangeRequest::Delete => self.delete(id).then_some(Ok(None)),
         }
@@ -65,15 +65,16 @@ impl<S: Sink> Lane<S> {
     fn follow(
         &mut self,
         stream: &PreparedStream,
+        prepared: Option<&Arc<PreparedFilter>>,
         now: Duration,
     ) -> Option<Result<Effective, EditError>> {
-        let (effective, prepared) = stream.current()?;
+        let effective = stream.current()?;
         let mut keys = self.names.all(stream.id);
         keys.retain(|key| !self.streams[*key].ending);
         if keys.is_empty() {
             return None;
         }
-        if self.lacks_too_much(prepared.as_deref()) {
+        if self.lacks_too_much(prepared.map(Arc::as_ref)) {
             return Some(Err(EditError::Outdated));
         }
         for key in keys {
@@ -81,7 +82,7 @@ impl<S: Sink> Lane<S> {
                 .effective(key)
                 .is_some_and(|current| current != effective)
             {
-                self.resubscribe(key, &effective, prepared.clone(), now);
+                self.resubscribe(key, &effective, prepared.cloned(), now);
                 self.visit(key, now);
             }
         }

@@ -48,8 +48,8 @@ pub(crate) enum ChangeRequest {
     Ask,
     /// Changes a stream.
     Propose(ProposedChange),
-    /// Gives the readers of a prepared stream its current subscription.
-    Follow(Arc<PreparedStream>),
+    /// Gives the readers of a prepared stream its current subscription, whose filter is prepared.
+    Follow(Arc<PreparedStream>, Option<Arc<PreparedFilter>>),
     /// Ends the streams.
     Delete,
 }

@@ -144,12 +144,7 @@ fn prepared_stream(all: bool, filter: usize) -> PreparedStream {
         viewer: Viewer::default(),
     };
     let options = (Duration::from_secs(3), true);
-    PreparedStream::new(
-        StreamId::of(u128::MAX),
-        (effective, None),
-        options,
-        Duration::ZERO,
-    )
+    PreparedStream::new(StreamId::of(u128::MAX), effective, options, Duration::ZERO)
 }
 
 /// Returns a lane that compares patterns with one new symbol at a time.
@@ -466,12 +461,12 @@ impl Simulation {
         {
             return;
         }
-        let (from, _) = prepared.current().unwrap();
+        let from = prepared.current().unwrap();
         let effective = Effective {
             filter: filter_of(to),
             ..from.clone()
         };
-        assert!(prepared.replace(&from, (effective, None)));
+        assert!(prepared.replace(&from, effective));
         for client in &mut self.clients[readers] {
             client.url_filter = to;
             // A stream that ends, or is about to end, is not changed any more.
@@ -493,7 +488,7 @@ impl Simulation {
             });
         }
         for node in nodes {
-            let follow = ChangeRequest::Follow(Arc::clone(prepared));
+            let follow = ChangeRequest::Follow(Arc::clone(prepared), None);
             let changed = self.nodes[node].change(prepared.id, follow, self.now);
             assert!(changed.is_none_or(|changed| changed.is_ok()));
         }

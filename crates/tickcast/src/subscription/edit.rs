@@ -4,7 +4,7 @@ use tickcast_core::{Filter, FilterError, Mode};
 
 use super::change_limit::CHANGES_PER_SECOND;
 use crate::access::{Denied, Viewer};
-use crate::hub::FilterRefusal;
+use crate::hub::{FilterRefusal, NotPrepared};
 use crate::rate::Rate;
 
 /// A change of a stream. A field that is `None` changes nothing.
@@ -38,6 +38,9 @@ pub(crate) enum EditError {
     /// No capacity in the server for the resulting filter.
     #[error("{0}")]
     Refused(FilterRefusal),
+    /// No room among the prepared streams.
+    #[error("{0}")]
+    NoRoom(NotPrepared),
     /// Too many changes of one stream.
     #[error("a stream can be changed at most {CHANGES_PER_SECOND} times per second")]
     TooOften,
@@ -56,6 +59,13 @@ pub(crate) struct Effective {
     pub(crate) mode: Mode,
     pub(crate) rate: Option<Rate>,
     pub(crate) viewer: Viewer,
+}
+
+impl Effective {
+    /// Returns the number of names and patterns.
+    pub(crate) fn entries(&self) -> usize {
+        self.filter.names().len() + self.filter.patterns()
+    }
 }
 
 impl Edit {

@@ -9,7 +9,6 @@ use super::change_limit::ChangeLimit;
 use super::edit::Effective;
 use super::stream_id::StreamId;
 use crate::clock::Clock;
-use crate::hub::PreparedFilter;
 
 /// How long a prepared stream stays without a reader. A browser that lost its connection comes back
 /// sooner.
@@ -18,9 +17,6 @@ pub(crate) const LINGER: Duration = Duration::from_secs(60);
 /// Maximum number of readers of one prepared stream at a time. A change is a change for all of
 /// them.
 pub(crate) const MAX_READERS: u32 = 64;
-
-/// A subscription and its filter, prepared for the lanes.
-pub(crate) type CurrentStream = (Effective, Option<Arc<PreparedFilter>>);
 
 /// A prepared stream. Each of its readers follows the same subscription, also when it changes.
 #[derive(Debug)]
@@ -38,9 +34,6 @@ pub(crate) struct PreparedStream {
 #[derive(Debug)]
 struct StreamState {
     effective: Effective,
-    /// The filter of the subscription, prepared for the lanes. With `None`, each lane prepares it
-    /// itself.
-    filter: Option<Arc<PreparedFilter>>,
     limit: ChangeLimit,
     readers: u32,
     /// The time since when there is no reader, by the uptime clock.
@@ -58,7 +51,7 @@ pub(crate) struct ReaderPermit {
 impl PreparedStream {
     pub(crate) fn new(
         id: StreamId,
-        (effective, filter): CurrentStream,
+        effective: Effective,
         (heartbeat, snapshot): (Duration, bool),
         now: Duration,
     ) -> Self {
@@ -69,7 +62,6 @@ impl PreparedStream {
             expires: effective.viewer.expiry(),
             state: Mutex::new(StreamState {
                 effective,
-                filter,
                 limit: ChangeLimit::default(),
                 readers: 0,
                 idle_since: now,
@@ -79,10 +71,14 @@ impl PreparedStream {
     }
 
     /// Returns the current subscription, or `None` if the stream has been deleted.
-    pub(crate) fn current(&self) -> Option<CurrentStream> {
+    pub(crate) fn current(&self) -> Option<Effective> {
         let state = self.lock();
-        let current = || (state.effective.clone(), state.filter.clone());
-        (!state.ended).then(current)
+        (!state.ended).then(|| state.effective.clone())
+    }
+
+    /// Returns the number of names and patterns of the current subscription.
+    pub(crate) fn entries(&self) -> usize {
+        self.lock().effective.entries()
     }
 
     /// Counts an attempt to change the stream, unless there are too many.
@@ -94,11 +90,11 @@ impl PreparedStream {
 
     /// Replaces the subscription `from`. Returns `false` if the stream has another subscription by
     /// now.
-    pub(crate) fn replace(&self, from: &Effective, (effective, filter): CurrentStream) -> bool {
+    pub(crate) fn replace(&self, from: &Effective, effective: Effective) -> bool {
         let mut state = self.lock();
         let unchanged = state.effective == *from;
         if unchanged {
-            (state.effective, state.filter) = (effective, filter);
+            state.effective = effective;
         }
         unchanged
     }

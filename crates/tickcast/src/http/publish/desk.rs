@@ -24,6 +24,8 @@ pub(in crate::http) struct PublishState {
     pub(super) publisher: Publisher,
     pub(super) keys: IdempotencyKeys,
     named_sources: Mutex<BTreeMap<SourceName, Publisher>>,
+    /// The publishers with a grant. They are few: somebody has configured them.
+    granted: Mutex<BTreeMap<SourceName, Publisher>>,
 }
 
 impl PublishState {
@@ -32,6 +34,7 @@ impl PublishState {
             publisher,
             keys: IdempotencyKeys::default(),
             named_sources: Mutex::default(),
+            granted: Mutex::default(),
         }
     }
 
@@ -48,23 +51,24 @@ impl PublishState {
         let Some(granted) = grant.map(Grant::name) else {
             return match wanted {
                 None => Ok(self.publisher.clone()),
-                Some(name) => self.named(name, MAX_NAMED_SOURCES),
+                Some(name) => self.named(&self.named_sources, name, MAX_NAMED_SOURCES),
             };
         };
         if wanted.is_some_and(|wanted| wanted != *granted) {
             let detail = format!("{SOURCE}: you may publish only as {granted}");
             return Err(Problem::new(StatusCode::FORBIDDEN, detail).with("parameter", SOURCE));
         }
-        // The names of grants are few: somebody has configured them.
-        self.named(granted.clone(), usize::MAX)
+        self.named(&self.granted, granted.clone(), usize::MAX)
     }
 
     /// Returns the publisher with this name. A new name must be among the first `most`.
-    fn named(&self, name: SourceName, most: usize) -> Result<Publisher, Problem> {
-        let mut named = self
-            .named_sources
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+    fn named(
+        &self,
+        named: &Mutex<BTreeMap<SourceName, Publisher>>,
+        name: SourceName,
+        most: usize,
+    ) -> Result<Publisher, Problem> {
+        let mut named = named.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(publisher) = named.get(&name) {
             return Ok(publisher.clone());
         }

@@ -52,8 +52,8 @@ impl IdempotencyKeys {
                 report: RefCell::default(),
             }));
         };
-        // A name of a publisher has no space, and a key does not begin with one.
-        let owner = grant.map_or_else(String::new, |grant| format!("{} ", grant.name()));
+        // No key begins with a space, so that those of publishers with a name are their own.
+        let owner = grant.map_or_else(String::new, |grant| format!(" {} ", grant.name()));
         let longest = MAX_KEY_LENGTH - owner.len();
         let key = key
             .to_str()
@@ -117,7 +117,7 @@ impl Claim<'_> {
         };
         publisher.publish_with_progress(batch.iter().map(|(_, tick)| tick), each, || {
             let mut report = self.report.borrow_mut();
-            if report.storage_errors.is_none() {
+            if report.stopped.is_none() {
                 report.read = Some(read);
             }
             drop(report);

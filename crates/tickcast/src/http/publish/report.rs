@@ -11,9 +11,6 @@ use crate::http::Problem;
 /// Maximum number of rejections in the list. All rejections are counted.
 const MAX_LISTED_REJECTIONS: usize = 100;
 
-/// Delay before the ticks above a maximum rate can be published, in seconds.
-const RATE_RETRY_AFTER: u32 = 1;
-
 /// The outcome of a batch, so far or at the end.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -35,12 +32,10 @@ pub(crate) struct Report {
     /// The number of rejected items that the publisher may not publish.
     #[serde(skip)]
     forbidden: u64,
-    /// The number of rejected items above the publisher's maximum rate.
+    /// The reason why the remaining ticks were not handled: they could not be stored, or the
+    /// publisher sends too fast.
     #[serde(skip)]
-    too_fast: u64,
-    /// The reason why the remaining ticks could not be stored.
-    #[serde(skip)]
-    pub(super) storage_errors: Option<String>,
+    pub(super) stopped: Option<TickError>,
     /// The index of the first item that was not handled yet.
     #[serde(skip)]
     pub(super) next: u64,
@@ -66,8 +61,6 @@ struct Remembered<R> {
     unreadable: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
     forbidden: u64,
-    #[serde(default, skip_serializing_if = "is_zero")]
-    too_fast: u64,
     #[serde(default)]
     read: Option<Read>,
 }
@@ -84,7 +77,6 @@ impl Report {
         let Self {
             unreadable,
             forbidden,
-            too_fast,
             read,
             ..
         } = *self;
@@ -92,7 +84,6 @@ impl Report {
             report: self,
             unreadable,
             forbidden,
-            too_fast,
             read,
         })
         .unwrap_or_default()
@@ -108,12 +99,10 @@ impl Report {
                  report,
                  unreadable,
                  forbidden,
-                 too_fast,
                  read,
              }| Self {
                 unreadable,
                 forbidden,
-                too_fast,
                 next,
                 read,
                 ..report
@@ -131,11 +120,7 @@ impl Report {
             rejected.error,
             TickError::NotJson(_) | TickError::Unfinished
         ));
-        match rejected.error {
-            TickError::NotPermitted => self.forbidden += 1,
-            TickError::TooFast(_) => self.too_fast += 1,
-            _ => {}
-        }
+        self.forbidden += u64::from(rejected.error == TickError::NotPermitted);
         self.rejected_count += 1;
         self.next = self.next.max(index + 1);
         if self.rejected.len() < MAX_LISTED_REJECTIONS {
@@ -160,10 +145,7 @@ impl Report {
             Ok(Outcome::Unchanged) => self.unchanged += 1,
             // A tick that could not be stored counts as not handled, so the client may send the
             // tick again.
-            Err(error @ TickError::Storage(_)) => {
-                self.storage_errors.get_or_insert_with(|| error.to_string());
-                return;
-            }
+            Err(error @ TickError::Storage(_)) => return self.stop(error),
             Err(error) => {
                 return self.reject(
                     index,
@@ -184,11 +166,16 @@ impl Report {
         self.cursor = Some(cursor.to_string());
     }
 
-    /// Returns the answer if the remaining ticks could not be stored. The ticks that were accepted
+    /// Records why the remaining ticks are not handled. The client may send them again.
+    pub(super) fn stop(&mut self, why: TickError) {
+        self.stopped.get_or_insert(why);
+    }
+
+    /// Returns the answer if the remaining ticks were not handled. The ticks that were accepted
     /// before remain published.
-    pub(super) fn storage_problem(&mut self) -> Option<Problem> {
-        let why = self.storage_errors.take()?;
-        Some(Problem::new(StatusCode::INSUFFICIENT_STORAGE, why).with("accepted", self.accepted))
+    pub(super) fn stop_problem(&mut self) -> Option<Problem> {
+        let why = self.stopped.take()?;
+        Some(Problem::from(why).with("accepted", self.accepted))
     }
 
     /// Returns the status and a summary for a batch in which every item was rejected.
@@ -200,9 +187,6 @@ impl Report {
                 Some((StatusCode::BAD_REQUEST, "no tick could be read"))
             }
             all if all == self.forbidden => Some((StatusCode::FORBIDDEN, "no tick was accepted")),
-            all if all == self.forbidden + self.too_fast => {
-                Some((StatusCode::TOO_MANY_REQUESTS, "no tick was accepted"))
-            }
             _ => Some((StatusCode::UNPROCESSABLE_ENTITY, "no tick was accepted")),
         }
     }
@@ -224,10 +208,7 @@ impl IntoResponse for Report {
             .first()
             .map(|rejection| rejection.error.as_str())
             .unwrap_or_default();
-        let mut problem = Problem::new(status, format!("{what}: {first}"));
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            problem = problem.retry_after(RATE_RETRY_AFTER);
-        }
+        let problem = Problem::new(status, format!("{what}: {first}"));
         let members = serde_json::to_value(&self).unwrap_or_default();
         let members = members.as_object().into_iter().flatten();
         members

@@ -4,18 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
-use axum::http::StatusCode;
 use axum::http::request::Parts;
 use tickcast_core::{Filter, Mode};
 
-use super::{ReadState, View, viewer_of};
+use super::{ReadState, StreamView, View};
 use crate::answers::Answers;
 use crate::http::Problem;
 use crate::hub::{FilterRefusal, Hub, SubjectPermit};
 use crate::rate::Rate;
 use crate::subscription::{
-    Edit, EditError, Effective, LINGER, MAX_READERS, PreparedStream, ReaderPermit, StreamId,
-    Subscription,
+    Edit, EditError, Effective, MAX_READERS, PreparedStream, ReaderPermit, StreamId, Subscription,
 };
 
 /// A stream that the view has accepted.
@@ -55,8 +53,8 @@ pub(in crate::http) struct WantedStream {
 impl FromRequestParts<ReadState> for OpenStreams {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &ReadState) -> Result<Self, Problem> {
-        viewer_of(parts, &state.0)?;
+    /// The name is the permission, so the request needs no other, and none does harm.
+    async fn from_request_parts(_: &mut Parts, state: &ReadState) -> Result<Self, Problem> {
         Ok(Self(state.0.clone()))
     }
 }
@@ -94,10 +92,10 @@ impl View {
     }
 
     /// Prepares a stream, within what the viewer may read.
-    pub(in crate::http) async fn prepare(
+    pub(in crate::http) fn prepare(
         &self,
         id: StreamId,
-        wanted: WantedStream,
+        wanted: &WantedStream,
     ) -> Result<Arc<PreparedStream>, Problem> {
         let effective = Effective {
             filter: self.viewer.filter(&wanted.filter)?,
@@ -105,41 +103,32 @@ impl View {
             rate: self.viewer.rate(wanted.mode, wanted.rate)?,
             viewer: self.viewer.clone(),
         };
-        let filter = self.hub.inner().prepare(effective.filter.clone()).await?;
         let stream = Arc::new(PreparedStream::new(
             id,
-            (effective, Some(filter)),
+            effective,
             (wanted.heartbeat, wanted.snapshot),
             self.hub.now().uptime,
         ));
-        match self.hub.add_prepared_stream(Arc::clone(&stream)) {
-            Ok(()) => Ok(stream),
-            Err(max) => {
-                let detail = format!("the server has {max} prepared streams, which is the limit");
-                let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
-                Err(problem.retry_after(u32::try_from(LINGER.as_secs()).unwrap_or(u32::MAX)))
-            }
-        }
+        self.hub.add_prepared_stream(Arc::clone(&stream))?;
+        Ok(stream)
     }
 }
 
 impl OpenStreams {
-    /// Returns the prepared stream with this name, and the view of its readers.
+    /// Returns the prepared stream with this name, its subscription, and the view of its readers.
+    /// The market of the view may have no data yet.
     pub(in crate::http) fn prepared(
         &self,
         id: StreamId,
-    ) -> Option<(Arc<PreparedStream>, Effective, View)> {
-        self.markets().find_map(|hub| {
-            let stream = hub.prepared_stream(id)?;
-            let (effective, _) = stream.current()?;
-            let viewer = effective.viewer.clone();
-            Some((stream, effective, View { hub, viewer }))
-        })
-    }
-
-    /// Returns the live market and the delayed ones. A stream belongs to one of them.
-    fn markets(&self) -> impl Iterator<Item = Hub> {
-        std::iter::once(self.0.clone()).chain(self.0.delayed_markets())
+    ) -> Option<(Arc<PreparedStream>, Effective, StreamView)> {
+        let stream = self.0.prepared_stream(id)?;
+        let effective = stream.current()?;
+        let viewer = effective.viewer.clone();
+        let view = match self.0.behind(viewer.least_delay()) {
+            Ok(hub) => StreamView::View(View { hub, viewer }),
+            Err(_) => StreamView::NotYet,
+        };
+        Some((stream, effective, view))
     }
 
     /// Changes the subscription of a prepared or an open stream, within what its viewer may read.
@@ -149,21 +138,12 @@ impl OpenStreams {
         id: StreamId,
         edit: Edit,
     ) -> Option<Result<Effective, EditError>> {
-        for hub in self.markets().collect::<Vec<_>>() {
-            if let Some(changed) = hub.change(id, edit.clone()).await {
-                return Some(changed);
-            }
-        }
-        None
+        self.0.change(id, edit).await
     }
 
     /// Ends the streams with this name. Returns whether there was one.
     pub(in crate::http) async fn delete(&self, id: StreamId) -> bool {
-        let mut deleted = false;
-        for hub in self.markets().collect::<Vec<_>>() {
-            deleted |= hub.delete(id).await;
-        }
-        deleted
+        self.0.delete(id).await
     }
 
     pub(in crate::http) fn answers(&self) -> &Answers {

@@ -1,19 +1,18 @@
 //! Moves one delayed market: a cursor on the tape of the live market, behind the clock.
 
-use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tickcast_core::{
-    Entry, Followed, Frame, Now, Price, Recorded, Restore, Seq, SourceId, Symbol, Time,
+    Entry, Followed, Frame, Now, Price, Recorded, Restore, Seq, Sequenced, SourceId, Symbol, Time,
 };
 
 use super::marks::Marks;
+use super::states::StateChanges;
 use crate::disk::{DiskTape, ReadError};
 use crate::hub::{Hub, HubBuilder};
 use crate::log::Log;
-use crate::source_state::SourceState;
 
 /// Maximum number of entries that are taken under one lock, of the live market or of the delayed
 /// one.
@@ -24,10 +23,6 @@ const TURNS: usize = 64;
 
 /// Number of symbols that are copied under one lock of the live market.
 const SYMBOLS_PER_LOCK: usize = 16;
-
-/// Maximum number of changes of the states of sources that wait for their delay. Beyond it, the
-/// oldest is forgotten, and the silence of the source shows.
-const MAX_STATE_CHANGES: usize = 10_000;
 
 /// Moves one delayed market.
 pub(super) struct Follower {
@@ -40,14 +35,6 @@ pub(super) struct Follower {
     market: Option<Hub>,
     /// Whether the market has reached its delay once.
     caught_up: bool,
-}
-
-/// The changes of the states of sources that wait for their delay.
-#[derive(Default)]
-struct StateChanges {
-    seen: Vec<SourceState>,
-    version: Option<u64>,
-    waiting: VecDeque<(Duration, usize, SourceState)>,
 }
 
 /// What one turn has done.
@@ -132,8 +119,14 @@ impl Follower {
     fn turn(&mut self, live: &Hub, release: Release) -> Turn {
         let Some(market) = &self.market else {
             self.market = begin(live, self.delay, release);
-            return match self.market {
-                Some(_) => Turn::More,
+            return match &self.market {
+                Some(market) => {
+                    market
+                        .source_list()
+                        .mirror(live.source_list(), market.now().wall);
+                    self.states.repeat(market);
+                    Turn::More
+                }
                 None => Turn::Done,
             };
         };
@@ -226,11 +219,7 @@ fn follow_memory(live: &Hub, market: &Hub, release: Release) -> Turn {
         let found = found.take_while(|(seq, _)| *seq <= release.until);
         let own = |(_, entry): (Seq, &Entry)| {
             let market = log.market();
-            (
-                entry.clone(),
-                market.symbol(entry.symbol),
-                market.source(entry.symbol),
-            )
+            (entry.clone(), market.symbol(entry.symbol))
         };
         tape.reaches_back_to(from)
             .then(|| found.map(own).collect::<Vec<_>>())
@@ -244,19 +233,19 @@ fn follow_memory(live: &Hub, market: &Hub, release: Release) -> Turn {
     };
     let mut active = Active::default();
     market.log().follow(|follow| {
-        for (entry, symbol, source) in &entries {
+        for (entry, symbol) in &entries {
             let frame = entry.kind.frame();
-            follow(Followed {
+            let sequenced = follow(Followed {
                 recorded: Recorded {
                     symbol: *symbol,
                     prev_close: entry.kind.prev_close(),
                     json: frame.map(Frame::json),
                 },
                 frame,
-                source: *source,
+                source: entry.source,
                 now,
             });
-            active.note(*source);
+            active.note(entry.source, *symbol, sequenced);
         }
     });
     active.report(market);
@@ -276,6 +265,7 @@ fn follow_disk(live: &Hub, market: &Hub, tape: &DiskTape, release: Release) -> T
             return ControlFlow::Break(());
         }
         entries.push(OnDisk {
+            seq: at.seq,
             symbol: recorded.symbol,
             prev_close: recorded.prev_close,
             json: recorded.json.map(<[u8]>::to_vec),
@@ -290,21 +280,19 @@ fn follow_disk(live: &Hub, market: &Hub, tape: &DiskTape, release: Release) -> T
         tracing::error!(%error, "the tape cannot be read: the delayed market waits");
         return Turn::Done;
     }
-    let symbols = entries.iter().map(|entry| entry.symbol);
-    let sources: Vec<_> = live.log().read(|log| {
-        let market = log.market();
-        let source = |symbol| {
-            market
-                .id(&symbol)
-                .map_or(SourceId::UNKNOWN, |id| market.source(id))
-        };
-        symbols.map(source).collect()
-    });
+    let known = entries.iter().map(|entry| (entry.seq, entry.symbol));
+    let mut sources = live.log().sources_at(known);
+    for (source, entry) in sources.iter_mut().zip(&entries) {
+        if entry.seq <= release.known {
+            // An earlier run knew the source. This one cannot say whether the price is alive.
+            *source = SourceId::UNKNOWN;
+        }
+    }
     let uptime = market.now().uptime;
     let mut active = Active::default();
     market.log().follow(|follow| {
         for (entry, source) in entries.iter().zip(&sources) {
-            follow(Followed {
+            let sequenced = follow(Followed {
                 recorded: Recorded {
                     symbol: entry.symbol,
                     prev_close: entry.prev_close,
@@ -317,7 +305,7 @@ fn follow_disk(live: &Hub, market: &Hub, tape: &DiskTape, release: Release) -> T
                     wall: entry.accepted,
                 },
             });
-            active.note(*source);
+            active.note(*source, entry.symbol, sequenced);
         }
     });
     active.report(market);
@@ -329,62 +317,40 @@ fn follow_disk(live: &Hub, market: &Hub, tape: &DiskTape, release: Release) -> T
 
 /// An entry that was read from disk.
 struct OnDisk {
+    seq: Seq,
     symbol: Symbol,
     prev_close: Option<Price>,
     json: Option<Vec<u8>>,
     accepted: Time,
 }
 
-/// The number of ticks of each source in one turn.
+/// What the sources did in one turn: the number of ticks of each, and the symbols that each has
+/// taken over from another.
 #[derive(Default)]
-struct Active(Vec<(SourceId, u64)>);
-
-impl Active {
-    fn note(&mut self, source: SourceId) {
-        match self.0.iter_mut().find(|(known, _)| *known == source) {
-            Some((_, ticks)) => *ticks += 1,
-            None => self.0.push((source, 1)),
-        }
-    }
-
-    /// Records that the sources of a market have sent ticks.
-    fn report(self, market: &Hub) {
-        for (source, ticks) in self.0 {
-            market.source_list().note_ticks(source, ticks, market.now());
-        }
-    }
+struct Active {
+    ticks: Vec<(SourceId, u64)>,
+    taken_over: Vec<(SourceId, (Symbol, SourceId))>,
 }
 
-impl StateChanges {
-    /// Notes the states of the sources of the live market that have changed.
-    fn note(&mut self, live: &Hub) {
-        let version = Some(live.source_list().version());
-        if version == std::mem::replace(&mut self.version, version) {
-            return;
+impl Active {
+    fn note(&mut self, source: SourceId, symbol: Symbol, sequenced: Sequenced) {
+        match self.ticks.iter_mut().find(|(known, _)| *known == source) {
+            Some((_, ticks)) => *ticks += 1,
+            None => self.ticks.push((source, 1)),
         }
-        let sources = live.source_list().stats();
-        // The time comes after the states: they are at least as old.
-        let at = live.0.clock.uptime();
-        for (index, source) in sources.into_iter().enumerate() {
-            if self.seen.len() == index {
-                self.seen.push(SourceState::Live);
-            }
-            if self.seen[index] != source.state {
-                self.seen[index] = source.state.clone();
-                self.waiting.push_back((at, index, source.state));
-            }
-        }
-        let surplus = self.waiting.len().saturating_sub(MAX_STATE_CHANGES);
-        self.waiting.drain(..surplus);
+        let before = sequenced.previous_source;
+        let taken_over = before.map(|before| (source, (symbol, before)));
+        self.taken_over.extend(taken_over);
     }
 
-    /// Applies the changes that happened at `old`, or before.
-    fn apply(&mut self, market: &Hub, old: Option<Duration>) {
-        while let Some((at, index, state)) = self.waiting.front()
-            && old.is_some_and(|old| *at <= old)
-        {
-            market.source_list().set_at(*index, state, market.now());
-            self.waiting.pop_front();
+    /// Records this for the sources of a market.
+    fn report(self, market: &Hub) {
+        let (sources, now) = (market.source_list(), market.now());
+        for (source, ticks) in self.ticks {
+            sources.note_ticks(source, ticks, now);
+        }
+        for (source, symbol) in self.taken_over {
+            sources.note_take_over(source, &[symbol], now.wall);
         }
     }
 }
