@@ -8,7 +8,10 @@ const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run
   "--disable-component-update", "--disable-sync"];
 const browser = await chromium.launch({ executablePath, args });
 const page = await browser.newPage();
-await page.goto(`${url}/healthz`);
+// A page of this origin. The answers of the server run no scripts.
+const blank = `${url}/blank`;
+await page.route(blank, (route) => route.fulfill({ contentType: "text/html", body: "" }));
+await page.goto(blank);
 await page.evaluate(() => {
   const seen = (window.seen = { last: 0, gaps: [], duplicates: [], resets: 0, ready: 0, resumed: 0 });
   const source = new EventSource("/v1/stream?mode=all&symbols=A&since=start");

@@ -303,7 +303,10 @@ try {
   const react = await context.newPage();
   watch(react);
   await react.route("**/favicon.ico", (route) => route.fulfill({ status: 204 }));
-  await react.goto(`${base}/healthz`);
+  // A page of this origin. The answers of the server run no scripts.
+  const blank = `${base}/blank`;
+  await react.route(blank, (route) => route.fulfill({ contentType: "text/html", body: "" }));
+  await react.goto(blank);
   for (const name of ["react", "react-dom"]) {
     const folder = dirname(require.resolve(`${name}/package.json`));
     await react.addScriptTag({ path: join(folder, "umd", `${name}.production.min.js`) });

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::Deserialize;
 
+use ipnet::IpNet;
 use reqwest::Url;
 use tickcast::Symbol;
 use tickcast_feeds::records::Columns;
@@ -183,6 +184,21 @@ pub(crate) struct Layer {
     /// Allow an address for operators that others can reach, although operators need no certificate
     #[arg(long, env = "TICKCAST_ADMIN_OPEN", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub(crate) admin_open: Option<bool>,
+
+    /// Maximum number of streams of one IPv4 address, or of one IPv6 network of 64 bits
+    /// [default: no limit]
+    #[arg(long, env = "TICKCAST_MAX_STREAMS_PER_ADDRESS", value_name = "N")]
+    pub(crate) max_streams_per_address: Option<u32>,
+
+    /// Networks of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8,fd00::/8
+    /// [default: none]
+    #[arg(
+        long,
+        env = "TICKCAST_TRUSTED_PROXIES",
+        value_name = "NETWORKS",
+        value_delimiter = ','
+    )]
+    pub(crate) trusted_proxies: Option<Vec<IpNet>>,
 
     /// Maximum number of prepared streams (POST /v1/streams) [default: 10000]
     #[arg(long, env = "TICKCAST_MAX_PREPARED_STREAMS", value_name = "N")]

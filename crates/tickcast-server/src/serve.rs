@@ -23,7 +23,9 @@ use crate::reload::Reload;
 use crate::settings::{Loader, Settings};
 use crate::source::SourceManager;
 use crate::tls::{TlsListener, TlsSettings};
-use crate::{access, admin, api, auth, logging, page, security_headers, slashes, tls};
+use crate::{
+    access, admin, api, auth, client_address, logging, page, security_headers, slashes, tls,
+};
 
 /// Drain time per stream. With this time, 1000 clients reconnect within a second, not all at once.
 /// All streams together get at most three quarters of the drain time. The rest is for writes in
@@ -104,7 +106,8 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     let app = app
         .fallback(slashes::fallback)
         .method_not_allowed_fallback(|| async { Problem::no_method() })
-        .layer(cors)
+        .layer(cors);
+    let app = client_address::add(app, settings.trusted_proxies)
         .layer(middleware::map_response(security_headers::add));
 
     let drain = settings.drain.0;
@@ -193,7 +196,7 @@ fn cors(by_token: bool, origins: &Origins) -> CorsLayer {
 
 /// Opens the hub, with the tape in memory or on disk as the settings say.
 fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
-    let builder = Hub::builder()
+    let mut builder = Hub::builder()
         .limits(settings.limits)
         .max_filter_bytes(settings.max_filter_bytes)
         .max_answer_bytes(settings.max_answer_bytes)
@@ -204,6 +207,9 @@ fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
         .require_viewer(settings.access.by_token())
         .delays(settings.access.delays().iter().copied())
         .io_backend(settings.io_backend.into());
+    if let Some(max) = settings.max_streams_per_address {
+        builder = builder.max_streams_per_address(max);
+    }
     let Some((folder, options)) = &settings.data else {
         if !settings.access.delays().is_empty() {
             tracing::warn!(

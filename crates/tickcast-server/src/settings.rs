@@ -1,6 +1,7 @@
 //! Settings. A flag overrides the environment, the environment overrides the file, and the file
 //! overrides the default. All settings are validated before a port is bound.
 
+mod addresses;
 mod error;
 mod file;
 mod listen;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
+use ipnet::IpNet;
 use tickcast::tape::{Options as TapeOptions, Sync as TapeSync};
 use tickcast::{Limits, Publisher, SourceOptions};
 
@@ -55,6 +57,9 @@ pub(crate) struct Settings {
     /// allows.
     pub(crate) max_connections: usize,
     pub(crate) max_prepared_streams: usize,
+    /// Maximum number of streams of one address, if there is one.
+    pub(crate) max_streams_per_address: Option<u32>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) limits: Limits,
     /// Maximum number of bytes of all filters in use.
     pub(crate) max_filter_bytes: usize,
@@ -187,6 +192,7 @@ impl Settings {
             file.max_prepared_streams,
             10_000,
         );
+        let (max_streams_per_address, trusted_proxies) = layers.pick_addresses(&flags, &file);
         let limits = layers.pick_limits(&flags, &file, memory::fitting(available))?;
         let post_options = SourceOptions::default();
         let max_ahead = layers
@@ -233,6 +239,8 @@ impl Settings {
             io_backend,
             max_connections,
             max_prepared_streams,
+            max_streams_per_address,
+            trusted_proxies,
             limits,
             max_filter_bytes: memory::shared_bytes(available),
             max_answer_bytes: memory::shared_bytes(available),

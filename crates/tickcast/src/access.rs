@@ -1,6 +1,8 @@
 //! Access: what one reader may read, and until when, and what one publisher may publish.
 
 #[cfg(feature = "http")]
+mod client_address;
+#[cfg(feature = "http")]
 mod grant;
 
 use std::sync::Arc;
@@ -11,6 +13,8 @@ use tickcast_core::{Filter, Mode, NotAllowed, Time};
 use crate::rate::Rate;
 #[cfg(feature = "http")]
 pub use crate::source_name::SourceName;
+#[cfg(feature = "http")]
+pub use client_address::ClientAddress;
 #[cfg(feature = "http")]
 pub(crate) use grant::Admission;
 #[cfg(feature = "http")]

@@ -33,6 +33,8 @@ pub(crate) use subjects::SubjectPermit;
 use subjects::Subjects;
 
 #[cfg(feature = "http")]
+use crate::access::ClientAddress;
+#[cfg(feature = "http")]
 use crate::answers::Answers;
 use crate::clock::{Clock, WallClockMonitor};
 use crate::disk::AppendError;
@@ -73,6 +75,8 @@ pub(crate) struct Inner {
     wall: WallClockMonitor,
     filters: Filters,
     subjects: Arc<Subjects>,
+    /// The open streams of each address.
+    addresses: Arc<Subjects>,
     revocation: Revocation,
     prepared_streams: Arc<PreparedStreams>,
     epoch: Epoch,
@@ -299,6 +303,19 @@ impl Hub {
     #[cfg(feature = "http")]
     pub(crate) fn read_prepared(&self, stream: &Arc<PreparedStream>) -> Option<ReaderPermit> {
         stream.admit_reader(self.0.clock)
+    }
+
+    /// Returns the maximum number of open streams of an address, if there is one.
+    #[cfg(feature = "http")]
+    pub(crate) fn address_limit(&self) -> Option<u32> {
+        self.0.settings.max_streams_per_address
+    }
+
+    /// Counts one more stream of an address, unless it already has `max` streams.
+    #[cfg(feature = "http")]
+    pub(crate) fn open_from(&self, address: ClientAddress, max: u32) -> Option<SubjectPermit> {
+        let group = address.group().to_string();
+        self.0.addresses.admit(group.into(), max)
     }
 
     /// Returns the wall clock, or less if the wall clock has jumped forward since the hub was

@@ -217,7 +217,7 @@ pub(super) async fn subscribed(
         }) => {
             let events = events(view.streams(), subscription);
             response(match places {
-                (None, None) => events,
+                (None, None, None) => events,
                 places => events.keeping(Arc::new(places)),
             })
         }

@@ -15,7 +15,7 @@ use tickcast_core::{
 use super::Problem;
 use super::export::Export;
 use super::tick_format::TickFormat;
-use crate::access::Viewer;
+use crate::access::{ClientAddress, Viewer};
 use crate::answers::{Answers, Snapshot};
 use crate::hub::Hub;
 use crate::stats::{HubStats, SourceStats};
@@ -36,6 +36,7 @@ pub(super) struct ReadState(Hub);
 pub(super) struct View {
     hub: Hub,
     viewer: Viewer,
+    address: Option<ClientAddress>,
 }
 
 /// A symbol that the viewer may read, whether or not the symbol is on the market.
@@ -79,7 +80,12 @@ impl FromRequestParts<ReadState> for View {
         }
         let viewer = viewer.unwrap_or_default();
         let hub = state.0.behind(viewer.least_delay())?;
-        Ok(Self { hub, viewer })
+        let address = ClientAddress::of(parts);
+        Ok(Self {
+            hub,
+            viewer,
+            address,
+        })
     }
 }
 
@@ -124,6 +130,7 @@ impl View {
         Self {
             hub: hub.clone(),
             viewer,
+            address: None,
         }
     }
 

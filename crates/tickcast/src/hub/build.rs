@@ -50,7 +50,7 @@ impl Hub {
     pub(super) fn delayed(live: &Self, log: Arc<Log>, settings: HubBuilder) -> Self {
         let clock = live.0.clock.delayed_by(settings.delay);
         let readers = (
-            Arc::clone(&live.0.subjects),
+            [&live.0.subjects, &live.0.addresses].map(Arc::clone),
             live.0.revocation.clone(),
             Arc::clone(&live.0.prepared_streams),
         );
@@ -61,7 +61,11 @@ impl Hub {
         log: Arc<Log>,
         (epoch, clock): (Epoch, Clock),
         settings: HubBuilder,
-        (subjects, revocation, prepared_streams): (Arc<Subjects>, Revocation, Arc<PreparedStreams>),
+        ([subjects, addresses], revocation, prepared_streams): (
+            [Arc<Subjects>; 2],
+            Revocation,
+            Arc<PreparedStreams>,
+        ),
     ) -> Self {
         let delayed = settings.delays.iter().copied().map(DelayedMarket::new);
         Self(Arc::new(Inner {
@@ -72,6 +76,7 @@ impl Hub {
             wall: WallClockMonitor::new(clock.now()),
             filters: Filters::default(),
             subjects,
+            addresses,
             revocation,
             prepared_streams,
             clock,

@@ -49,6 +49,7 @@ pub struct HubBuilder {
     pub(super) max_answer_bytes: usize,
     pub(super) max_buffered_bytes: usize,
     pub(super) max_prepared_streams: usize,
+    pub(super) max_streams_per_address: Option<u32>,
     pub(super) flush_interval: Duration,
     pub(super) lanes: usize,
     pub(super) dedicated_threads: bool,
@@ -78,6 +79,7 @@ impl Default for HubBuilder {
             max_answer_bytes: ANSWER_BYTES,
             max_buffered_bytes: KEPT_BYTES,
             max_prepared_streams: PREPARED_STREAMS,
+            max_streams_per_address: None,
             flush_interval: Duration::from_millis(5),
             lanes: std::thread::available_parallelism().map_or(1, usize::from),
             dedicated_threads: false,
@@ -129,6 +131,15 @@ impl HubBuilder {
     /// limit, another is 503. Each takes about 1 KiB, and 32 bytes for each name or pattern.
     pub const fn max_prepared_streams(mut self, streams: usize) -> Self {
         self.max_prepared_streams = streams;
+        self
+    }
+
+    /// Sets the maximum number of open streams of one IPv4 address, or of one IPv6 network of 64
+    /// bits. A further stream is told to come back later. The address is that of the peer, or the
+    /// [`ClientAddress`](crate::access::ClientAddress) that a layer has found out. Default: no
+    /// limit, because all clients behind a proxy have its address.
+    pub const fn max_streams_per_address(mut self, streams: u32) -> Self {
+        self.max_streams_per_address = Some(streams);
         self
     }
 

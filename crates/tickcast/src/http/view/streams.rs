@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use tickcast_core::{Filter, Mode};
 
 use super::{ReadState, StreamView, View};
+use crate::access::ClientAddress;
 use crate::answers::Answers;
 use crate::http::Problem;
 use crate::hub::{FilterRefusal, Hub, SubjectPermit};
@@ -23,9 +24,13 @@ pub(in crate::http) struct AcceptedStream {
     pub(in crate::http) places: StreamPlaces,
 }
 
-/// The place of a stream among the streams of its subject, if these are limited, and among the
-/// readers of its prepared stream, if it follows one.
-pub(in crate::http) type StreamPlaces = (Option<SubjectPermit>, Option<ReaderPermit>);
+/// The places of a stream among the streams of its subject, and among those of its address, if these
+/// are limited, and among the readers of its prepared stream, if it follows one.
+pub(in crate::http) type StreamPlaces = (
+    Option<SubjectPermit>,
+    Option<SubjectPermit>,
+    Option<ReaderPermit>,
+);
 
 /// The reason why a stream has to come back later.
 #[derive(Debug, thiserror::Error)]
@@ -34,12 +39,14 @@ pub(in crate::http) enum StreamRefusal {
     Filter(#[from] FilterRefusal),
     #[error("the subject already has {0} streams, which is the limit")]
     Streams(u32),
+    #[error("the address of the client already has {0} streams, which is the limit")]
+    Address(u32),
     #[error("the prepared stream already has {MAX_READERS} readers, which is the limit")]
     Readers,
 }
 
 /// The streams by name. Whoever knows the name of a stream may change it. An extractor.
-pub(in crate::http) struct OpenStreams(Hub);
+pub(in crate::http) struct OpenStreams(Hub, Option<ClientAddress>);
 
 /// What somebody wants from a prepared stream.
 pub(in crate::http) struct WantedStream {
@@ -54,8 +61,8 @@ impl FromRequestParts<ReadState> for OpenStreams {
     type Rejection = Problem;
 
     /// The name is the permission, so the request needs no other, and none does harm.
-    async fn from_request_parts(_: &mut Parts, state: &ReadState) -> Result<Self, Problem> {
-        Ok(Self(state.0.clone()))
+    async fn from_request_parts(parts: &mut Parts, state: &ReadState) -> Result<Self, Problem> {
+        Ok(Self(state.0.clone(), ClientAddress::of(parts)))
     }
 }
 
@@ -79,6 +86,13 @@ impl View {
             permit.ok_or(StreamRefusal::Streams(max))
         };
         let subject = self.viewer.stream_limit().map(open).transpose()?;
+        let address = match (self.hub.address_limit(), self.address) {
+            (Some(max), Some(address)) => {
+                let permit = self.hub.open_from(address, max);
+                Some(permit.ok_or(StreamRefusal::Address(max))?)
+            }
+            _ => None,
+        };
         let session = subscription.session.as_ref();
         let read = |stream| self.hub.read_prepared(stream).ok_or(StreamRefusal::Readers);
         let prepared = session.and_then(|own| own.prepared_stream.as_ref());
@@ -87,7 +101,7 @@ impl View {
         subscription.prepared = Some(self.hub.inner().prepare(filter).await?);
         Ok(AcceptedStream {
             subscription,
-            places: (subject, reader),
+            places: (subject, address, reader),
         })
     }
 
@@ -125,7 +139,11 @@ impl OpenStreams {
         let effective = stream.current()?;
         let viewer = effective.viewer.clone();
         let view = match self.0.behind(viewer.least_delay()) {
-            Ok(hub) => StreamView::View(View { hub, viewer }),
+            Ok(hub) => StreamView::View(View {
+                hub,
+                viewer,
+                address: self.1,
+            }),
             Err(_) => StreamView::NotYet,
         };
         Some((stream, effective, view))
