@@ -4,6 +4,12 @@
 /** Bounds of the server's time minus the page's time. */
 let minOffset = -Infinity;
 let maxOffset = Infinity;
+let delayMs = 0;
+
+/** Sets the delay of the prices. */
+export function setDelay(seconds: number): void {
+  delayMs = seconds * 1_000;
+}
 
 /**
  * Takes in the `Date` header of a response, in whole seconds, with the times of the request and of
@@ -15,8 +21,12 @@ export function observeDate(header: string | null, sentAt: number, receivedAt: n
   narrow(second - receivedAt, second + 1_000 - sentAt);
 }
 
-/** Takes in the time of a heartbeat. A heartbeat cannot arrive before it is sent. */
-export function observeHeartbeat(time: number, receivedAt: number): void {
+/**
+ * Takes in the time of a heartbeat. A heartbeat cannot arrive before it is sent. Its time is as far
+ * behind as the prices.
+ */
+export function observeHeartbeat(sentAt: number, receivedAt: number): void {
+  const time = sentAt + delayMs;
   narrow(time - receivedAt, time - receivedAt + 2_000);
 }
 
@@ -34,4 +44,9 @@ export function serverNow(): number {
   const now = Date.now();
   if (minOffset > 0) return now + minOffset;
   return maxOffset < 0 ? now + maxOffset : now;
+}
+
+/** Returns the current time of the market that the page shows, which may be delayed. */
+export function marketNow(): number {
+  return serverNow() - delayMs;
 }

@@ -2,7 +2,8 @@
 // them.
 
 import "./dashboard.css";
-import { observeHeartbeat } from "./clock.ts";
+import { observeHeartbeat, setDelay } from "./clock.ts";
+import { delayText } from "./delay.ts";
 import { byId } from "./element.ts";
 import { Instrument } from "./instrument.ts";
 import { HubClient } from "./hub-client.ts";
@@ -13,6 +14,8 @@ import { parseQuote } from "./quote.ts";
 import { Quotes, REMOVED_STATUS } from "./quotes.ts";
 import { Rows } from "./rows.ts";
 import { enableSearch } from "./search.ts";
+import * as session from "./session.ts";
+import { enableSignIn } from "./sign-in.ts";
 import { StatusBar } from "./status.ts";
 import { enableThemeSwitch } from "./theme.ts";
 import { MAX_SYMBOLS, Watchlist } from "./watchlist.ts";
@@ -21,10 +24,11 @@ const note = byId("note");
 const quotes = new Quotes();
 const table = byId("watchlist") as HTMLTableElement;
 const rows = new Rows(table, byId("scroller"), byId("row") as HTMLTemplateElement, quotes);
-const statusBar = new StatusBar();
+const statusBar = new StatusBar(showDelay);
 const hubClient = new HubClient(handle);
 const instrument = new Instrument((symbol) => hubClient.focus(symbol));
 const watchlist = new Watchlist(listChanged);
+enableSignIn(endSession);
 
 function listChanged(): void {
   const { symbols } = watchlist;
@@ -40,6 +44,22 @@ function listChanged(): void {
 function select(symbol: string): void {
   instrument.show(symbol ? quotes.entry(symbol) : null);
   rows.select(symbol);
+}
+
+/** Removes all prices and leaves the hub. The page shows the sign-in form instead. */
+function endSession(): void {
+  hubClient.stop();
+  instrument.connectionLost();
+  quotes.clear();
+  rows.rebuild();
+  statusBar.end();
+  select("");
+}
+
+function showDelay(seconds: number): void {
+  setDelay(seconds);
+  statusBar.delay(seconds);
+  instrument.delay(delayText(seconds));
 }
 
 function handle(message: PageMessage): void {
@@ -74,6 +94,11 @@ function handle(message: PageMessage): void {
       return statusBar.sourceStatus(message.status);
     case "heartbeat":
       return observeHeartbeat(message.time, message.at);
+    case "delay":
+      return showDelay(message.seconds);
+    case "refused":
+      if (message.reason === "") return statusBar.requestStatus();
+      return session.end(message.reason);
     case "problem":
       note.textContent = message.text;
       return;
@@ -223,6 +248,7 @@ async function start(): Promise<void> {
     try {
       if (await watchlist.restore()) return;
     } catch {
+      if (session.hasEnded()) return;
       statusBar.connection({ state: "lost", detail: "no response", stream: "" });
     }
     await new Promise((resolve) => setTimeout(resolve, delay));

@@ -12,7 +12,9 @@ import {
 } from "./description.ts";
 import { byId } from "./element.ts";
 import { indented } from "./indented.ts";
+import { prepare } from "./prepared.ts";
 import { parseQuote } from "./quote.ts";
+import { authorization, token } from "./session.ts";
 import { enableThemeSwitch } from "./theme.ts";
 
 type Child = Node | string;
@@ -165,7 +167,7 @@ async function sendRequest(url: string, answer: HTMLElement): Promise<void> {
   answer.hidden = false;
   answer.textContent = "…";
   try {
-    const response = await fetch(url);
+    const response = await fetch(url, { headers: authorization() });
     const all = await response.text();
     // Only a single document is indented. NDJSON already has one document per line.
     const json = /[/+]json\b/.test(response.headers.get("content-type") ?? "");
@@ -188,7 +190,21 @@ prices.addEventListener("status", (event) => {
   const { symbol, state } = JSON.parse(event.data);
   if (symbol) dim(symbol, state !== "live");
 });`;
-  const prices = new EventSource(routeUrl("v1/stream?symbols=AAPL,BTC*&rate=2"));
+  void showLatest();
+}
+
+async function showLatest(): Promise<void> {
+  const symbols = ["AAPL", "BTC*"];
+  let url = routeUrl(`v1/stream?symbols=${symbols.join()}&rate=2`);
+  if (token() !== "") {
+    try {
+      url = await prepare(token(), symbols, { rate: 2 });
+    } catch (error) {
+      byId("latest").textContent = error instanceof Error ? error.message : "";
+      return;
+    }
+  }
+  const prices = new EventSource(url);
   prices.addEventListener("tick", (event) => {
     const { symbol, price, change } = parseQuote((event as MessageEvent<string>).data);
     byId("latest").textContent = `${symbol} ${price} ${change}`;

@@ -23,6 +23,8 @@ export interface EventHandlers {
 export class EventStream {
   /** Number of failed attempts since the last success. Its owner counts. */
   failures = 0;
+  /** The last cursor, over all sources. */
+  cursor = "";
   private source: EventSource | null = null;
   private lastEventAt = 0;
   private resetPending = false;
@@ -47,12 +49,14 @@ export class EventStream {
     for (const [event, handle] of Object.entries(handlers.events))
       listen(event, (message) => {
         this.lastEventAt = Date.now();
+        const { data, lastEventId } = message as MessageEvent<string>;
+        if (lastEventId) this.cursor = lastEventId;
         // A `bye` contains no prices that could replace the present ones.
         if (this.resetPending && event !== "bye") {
           this.resetPending = false;
           handlers.reset();
         }
-        handle((message as MessageEvent<string>).data);
+        handle(data);
       });
     listen("open", () => handlers.opened());
     listen("error", () => handlers.failed(source.readyState === EventSource.CLOSED));

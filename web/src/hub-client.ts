@@ -3,6 +3,7 @@
 
 import { Hub } from "./hub.ts";
 import type { HubMessage, PageMessage } from "./messages.ts";
+import { token, workerName } from "./session.ts";
 
 const HELLO_TIMEOUT_MS = 4_000;
 const PING_INTERVAL_MS = 20_000;
@@ -15,6 +16,10 @@ export class HubClient {
   private answered = true;
   private local = false;
   private greeted = false;
+  /** Whether the page needs no prices any more. */
+  private stopped = false;
+  /** Number of connections to a worker. */
+  private connections = 0;
 
   constructor(private readonly handle: (message: PageMessage) => void) {
     this.connect();
@@ -23,7 +28,7 @@ export class HubClient {
     // The page returns from the browser's page cache. The hub has removed the page and sent nothing
     // since then.
     addEventListener("pageshow", (event) => {
-      if (!event.persisted) return;
+      if (!event.persisted || this.stopped) return;
       this.handle({ kind: "reset" });
       this.sendState();
     });
@@ -39,7 +44,16 @@ export class HubClient {
     this.send({ kind: "focus", symbol });
   }
 
+  /** Leaves the hub for good, because the page is no longer signed in. */
+  stop(): void {
+    this.stopped = true;
+    this.disconnect();
+    if (this.local) this.send({ kind: "leave" });
+    this.send = () => undefined;
+  }
+
   private sendState(): void {
+    if (token() !== "") this.send({ kind: "token", token: token() });
     this.send({ kind: "subscribe", symbols: this.symbols });
     if (this.focusSymbol) this.send({ kind: "focus", symbol: this.focusSymbol });
   }
@@ -47,10 +61,20 @@ export class HubClient {
   private connect(): void {
     this.disconnect();
     if (typeof SharedWorker === "undefined") return this.useLocalHub();
+    if (token() === "") return this.connectWorker("tickcast");
+    const connection = (this.connections += 1);
+    void workerName(token()).then((name) => {
+      if (this.stopped || connection !== this.connections) return;
+      if (name === null) this.useLocalHub();
+      else this.connectWorker(name);
+    });
+  }
+
+  private connectWorker(name: string): void {
     try {
       const worker = new SharedWorker(new URL("./worker.ts", import.meta.url), {
         type: "module",
-        name: "tickcast",
+        name,
       });
       const helloTimer = setTimeout(() => this.useLocalHub(), HELLO_TIMEOUT_MS);
       const failed = (): void => {
@@ -85,6 +109,7 @@ export class HubClient {
   }
 
   private receive(message: PageMessage): void {
+    if (this.stopped) return;
     this.answered = true;
     if (message.kind === "hello") {
       // The page is connected to another hub. The state from the previous hub may be outdated.
@@ -100,7 +125,7 @@ export class HubClient {
    * a new one.
    */
   private ping(): void {
-    if (this.local) return;
+    if (this.local || this.stopped) return;
     if (!this.answered) {
       this.answered = true;
       this.connect();

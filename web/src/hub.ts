@@ -36,6 +36,7 @@ interface Tab {
   /** Whether the tab has not yet acknowledged the last batch. */
   awaitingAck: boolean;
   lastMessageAt: number;
+  token: string;
 }
 
 export class Hub implements StreamListener {
@@ -43,6 +44,10 @@ export class Hub implements StreamListener {
   private readonly latest = new Map<string, string>();
   private readonly statuses = new Map<string, SymbolStatus>();
   private readonly stream = new Stream(this);
+  /** The token of the stream, from the first tab. `null` before the first tab subscribes. */
+  private token: string | null = null;
+  /** The delay of the prices. */
+  private seconds = 0;
   private current: Connection = { state: "connecting", detail: "Waiting for symbols", stream: "" };
 
   constructor() {
@@ -61,17 +66,29 @@ export class Hub implements StreamListener {
       count: 0,
       awaitingAck: false,
       lastMessageAt: Date.now(),
+      token: "",
     };
     this.tabs.add(tab);
     post({ kind: "hello" });
     post({ kind: "connection", connection: this.current });
+    if (this.seconds > 0) post({ kind: "delay", seconds: this.seconds });
     return (message) => this.handle(tab, message);
   }
 
   private handle(tab: Tab, message: HubMessage): void {
     tab.lastMessageAt = Date.now();
     switch (message.kind) {
+      case "token":
+        tab.token = message.token;
+        break;
       case "subscribe":
+        // The name of the worker contains a hash of the token, so that other tabs do not come here.
+        // If one did, it would see prices that its own token may not allow.
+        this.token ??= this.stream.token = tab.token;
+        if (tab.token !== this.token) {
+          this.tabs.delete(tab);
+          return;
+        }
         this.tabs.add(tab);
         this.subscribe(tab, new Set(message.symbols));
         break;
@@ -202,6 +219,16 @@ export class Hub implements StreamListener {
 
   heartbeat(time: number): void {
     this.broadcast({ kind: "heartbeat", time, at: Date.now() });
+  }
+
+  delay(seconds: number): void {
+    if (seconds === this.seconds) return;
+    this.seconds = seconds;
+    this.broadcast({ kind: "delay", seconds });
+  }
+
+  refused(reason: string): void {
+    this.broadcast({ kind: "refused", reason });
   }
 
   problem(text: string): void {

@@ -83,6 +83,12 @@ export class Instrument {
     this.candles?.reset();
   }
 
+  /** Shows the label of delayed prices, or none. */
+  delay(text: string): void {
+    byId("big-delay").textContent = text;
+    byId("big-delay").hidden = text === "";
+  }
+
   applyTheme(): void {
     this.chart.applyTheme();
   }

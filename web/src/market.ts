@@ -3,6 +3,9 @@
 import { routeUrl } from "./base.ts";
 import { observeDate } from "./clock.ts";
 import { patternToRegExp } from "./quote.ts";
+import * as session from "./session.ts";
+
+const STATUS_ROUTE = "v1/status";
 
 export interface ListedSymbol {
   readonly symbol: string;
@@ -22,6 +25,8 @@ export interface Candle {
 export interface ServerStatus {
   readonly version: string;
   readonly simulated: boolean;
+  /** The delay of the prices in seconds, if they are delayed. */
+  readonly delay?: number;
   readonly streams: number;
   readonly symbols: number;
   readonly sources: readonly {
@@ -40,9 +45,14 @@ export class HttpError extends Error {
 }
 
 async function get<T>(route: string, signal?: AbortSignal): Promise<T> {
+  if (session.hasEnded()) throw new HttpError(401);
   const sentAt = Date.now();
-  const response = await fetch(routeUrl(route), signal ? { signal } : {});
+  const headers = session.authorization();
+  const response = await fetch(routeUrl(route), { headers, ...(signal && { signal }) });
   observeDate(response.headers.get("date"), sentAt, Date.now());
+  // A status of 403 means that the token allows nothing at all, such as a delay that is not there.
+  if (response.status === 401 || (response.status === 403 && route === STATUS_ROUTE))
+    session.end(await session.detail(response));
   if (!response.ok) throw new HttpError(response.status);
   return (await response.json()) as T;
 }
@@ -84,5 +94,5 @@ export async function fetchCandles(
 }
 
 export function fetchStatus(): Promise<ServerStatus> {
-  return get<ServerStatus>("v1/status");
+  return get<ServerStatus>(STATUS_ROUTE);
 }

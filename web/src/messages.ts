@@ -28,6 +28,8 @@ export interface SourceStatus {
 
 /** A message from a page to the hub. */
 export type HubMessage =
+  /** The first message of a signed-in page. Other pages send none. */
+  | { readonly kind: "token"; readonly token: string }
   | { readonly kind: "subscribe"; readonly symbols: readonly string[] }
   | { readonly kind: "focus"; readonly symbol: string }
   /** The page has processed a batch and can receive the next one. */
@@ -61,4 +63,11 @@ export type PageMessage =
   | { readonly kind: "symbol-status"; readonly status: SymbolStatus }
   | { readonly kind: "source-status"; readonly status: SourceStatus }
   | { readonly kind: "heartbeat"; readonly time: number; readonly at: number }
+  /** The prices are as they were so many seconds ago. */
+  | { readonly kind: "delay"; readonly seconds: number }
+  /**
+   * The server refuses the token, for this reason. Without a token and a reason: the server may
+   * want one.
+   */
+  | { readonly kind: "refused"; readonly reason: string }
   | { readonly kind: "problem"; readonly text: string };

@@ -1,6 +1,6 @@
 // The table of the watchlist. Only visible rows exist. All changes are shown once per frame.
 
-import { serverNow } from "./clock.ts";
+import { marketNow, serverNow } from "./clock.ts";
 import { COLUMNS } from "./columns.ts";
 import { Measures } from "./measures.ts";
 import type { Quotes } from "./quotes.ts";
@@ -207,7 +207,7 @@ export class Rows {
       else {
         sparklines += 1;
         row.drawnAt = now;
-        row.entry.track.draw(row.canvas, this.colours, serverNow());
+        row.entry.track.draw(row.canvas, this.colours, marketNow());
       }
     }
     if (needsRender) this.render();

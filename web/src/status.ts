@@ -3,6 +3,7 @@
 
 import { byId } from "./element.ts";
 import { serverNow } from "./clock.ts";
+import { delayText } from "./delay.ts";
 import { type ServerStatus, fetchStatus } from "./market.ts";
 import type { Connection, SourceStatus } from "./messages.ts";
 
@@ -25,32 +26,68 @@ export class StatusBar {
   private smooth = 0;
   private state: Connection["state"] = "connecting";
   private sources = new Map<string, { state: string; reason: string }>();
+  private delaySeconds = 0;
+  private ended = false;
 
-  constructor() {
+  /** `onDelay` is called with the delay of the prices that the server says. */
+  constructor(private readonly onDelay: (seconds: number) => void) {
     setInterval(() => this.showGauges(), GAUGE_INTERVAL_MS);
-    setInterval(() => document.hidden || this.requestStatus(), STATUS_INTERVAL_MS);
-    document.addEventListener("visibilitychange", () => document.hidden || this.requestStatus());
-    this.requestStatus();
+    setInterval(() => document.hidden || this.update(), STATUS_INTERVAL_MS);
+    document.addEventListener("visibilitychange", () => document.hidden || this.update());
+    this.update();
+  }
+
+  /** Shows that the page has no access. */
+  end(): void {
+    this.ended = true;
+    this.delay(0);
+    this.state = "connecting";
+    this.sources.clear();
+    this.showSources();
+    const element = this.connectionElement;
+    element.dataset["state"] = "connecting";
+    element.dataset["stream"] = "";
+    element.querySelector("b")!.textContent = "Not signed in";
+    document.body.dataset["connection"] = "connecting";
+    for (const id of ["lost", "simulated"]) byId(id).hidden = true;
+  }
+
+  /** Shows the delay of the prices. Delayed prices are not live, and have no lag. */
+  delay(seconds: number): void {
+    if (seconds === this.delaySeconds) return;
+    this.delaySeconds = seconds;
+    const element = byId("delayed");
+    element.textContent = delayText(seconds);
+    element.hidden = seconds === 0;
+    byId("lag-gauge").hidden = seconds > 0;
+    this.lags = [];
+    this.showState(this.state, "");
   }
 
   connection({ state, detail, stream }: Connection): void {
+    if (this.ended) return;
     const back = state === "live" && this.state !== "live";
     this.state = state;
     const element = this.connectionElement;
     element.dataset["state"] = state;
     element.dataset["stream"] = stream;
     document.body.dataset["connection"] = state;
+    this.showState(state, detail);
+    byId("lost").hidden = state !== "lost";
+    if (back) this.update();
+    this.showSources();
+  }
+
+  private showState(state: Connection["state"], detail: string): void {
     const words =
       state === "lost" && detail
         ? `${STATE_TEXTS.lost}: ${detail}`
         : state === "connecting" && detail
           ? detail
-          : STATE_TEXTS[state];
-    const label = element.querySelector("b")!;
-    if (label.textContent !== words) label.textContent = words;
-    byId("lost").hidden = state !== "lost";
-    if (back) this.requestStatus();
-    this.showSources();
+          : state === "live" && this.delaySeconds > 0
+            ? "Connected"
+            : STATE_TEXTS[state];
+    setText(this.connectionElement.querySelector("b")!, words);
   }
 
   /** Counts new ticks. `newest` is the time of the newest tick. */
@@ -67,15 +104,20 @@ export class StatusBar {
     // A heartbeat has no reasons. The earlier reason is valid while the state stays the same.
     const why = reason || (before?.state === state ? before.reason : "");
     if (before?.state === state && before.reason === why) return;
-    this.requestStatus();
+    this.update();
     if (before) {
       this.sources.set(source, { state, reason: why });
       this.showSources();
     }
   }
 
-  private requestStatus(): void {
-    if (this.state === "lost") return;
+  /** Asks for the status, unless the server cannot answer. */
+  private update(): void {
+    if (this.state !== "lost") this.requestStatus();
+  }
+
+  /** Asks for the status, also to learn whether the server wants a token. */
+  requestStatus(): void {
     void fetchStatus().then(
       (answer) => this.applyStatus(answer),
       () => undefined,
@@ -93,6 +135,7 @@ export class StatusBar {
       ]),
     );
     this.showSources();
+    this.onDelay(answer.delay ?? 0);
     byId("simulated").hidden = !answer.simulated;
     byId("version").textContent = `tickcast ${answer.version}`;
   }

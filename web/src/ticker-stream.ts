@@ -1,7 +1,8 @@
-// One stream for all tickers of a page with the same server and rate.
+// One stream for all tickers of a page with the same server, rate and token address.
 
 import { EventStream, HEARTBEAT_INTERVAL_S } from "./event-stream.ts";
 import { parseQuote, patternToRegExp, type Quote } from "./quote.ts";
+import { askWebsite } from "./token-url.ts";
 
 /** A ticker as receiver of the events of the stream. */
 export interface TickerListener {
@@ -13,6 +14,8 @@ export interface TickerListener {
   connection(state: "connecting" | "live" | "lost"): void;
   /** Called when it is known whether the server simulates its prices. */
   simulated(simulated: boolean): void;
+  /** Called when a stream says how old its prices are, in seconds. */
+  delay(seconds: number): void;
   /** Called when a stream opens. All symbols are live unless a following status says otherwise. */
   opened(): void;
 }
@@ -26,13 +29,21 @@ const streams = new Map<string, TickerStream>();
 const MAX_ENTRIES = 1_000;
 export const MAX_PATTERNS = 100;
 
-/** Subscribes to a stream of `server`. Returns the function that ends the subscription. */
-export function subscribe(server: string, rate: string, listener: TickerListener): () => void {
+/**
+ * Subscribes to a stream of `server`. If `tokenUrl` is not empty, the website at this address
+ * prepares the stream. Returns the function that ends the subscription.
+ */
+export function subscribe(
+  server: string,
+  rate: string,
+  tokenUrl: string,
+  listener: TickerListener,
+): () => void {
   for (let number = 1; ; number += 1) {
-    const key = `${rate} ${server} ${number}`;
+    const key = `${rate} ${server} ${number} ${tokenUrl}`;
     let stream = streams.get(key);
     if (!stream) {
-      stream = new TickerStream(server, rate, () => streams.delete(key));
+      stream = new TickerStream(server, rate, tokenUrl, () => streams.delete(key));
       streams.set(key, stream);
     }
     if (stream.hasRoom(listener)) return stream.join(listener);
@@ -46,10 +57,13 @@ class TickerStream {
   private readonly silenceTimer = setInterval(() => this.checkSilence(), 2_000);
   /** Whether the server simulates its prices, after the first request. */
   private simulated: Promise<boolean | undefined> | null = null;
+  /** Number of the attempt to open a stream. A later attempt replaces an earlier one. */
+  private attempt = 0;
 
   constructor(
     private readonly server: string,
     private readonly rate: string,
+    private readonly tokenUrl: string,
     private readonly onEnd: () => void,
   ) {}
 
@@ -87,6 +101,7 @@ class TickerStream {
 
   private open(replacesData = false): void {
     const symbols = this.symbols();
+    this.attempt += 1;
     if (this.listeners.size === 0 || symbols.length === 0) {
       this.events.close();
       if (this.listeners.size === 0) {
@@ -95,12 +110,26 @@ class TickerStream {
       }
       return;
     }
+    if (this.tokenUrl !== "") return void this.openPrepared(symbols, replacesData);
     const query = new URLSearchParams({
       symbols: symbols.join(","),
       rate: this.rate,
       heartbeat: String(HEARTBEAT_INTERVAL_S),
     });
-    const address = `${this.server}/v1/stream?${query}`;
+    this.connect(`${this.server}/v1/stream?${query}`, replacesData);
+  }
+
+  private async openPrepared(symbols: readonly string[], replacesData: boolean): Promise<void> {
+    const { attempt } = this;
+    try {
+      const address = await askWebsite(this.tokenUrl, this.server, symbols);
+      if (attempt === this.attempt) this.connect(address, replacesData);
+    } catch {
+      if (attempt === this.attempt) this.failed(true);
+    }
+  }
+
+  private connect(address: string, replacesData: boolean): void {
     // Opens a new stream even if the address is the same, so that a new listener receives the
     // newest prices.
     this.events.open(address, replacesData, {
@@ -112,9 +141,11 @@ class TickerStream {
           const tick = parseQuote(data);
           this.broadcastSymbol(tick.symbol, (listener) => listener.tick(tick));
         },
-        ready: () => {
+        ready: (data) => {
+          const { delay = 0 } = JSON.parse(data) as { delay?: number };
           this.events.failures = 0;
           this.broadcast((listener) => listener.connection("live"));
+          this.broadcast((listener) => listener.delay(delay));
           void this.updateSimulated();
         },
         heartbeat: () => undefined,
@@ -141,6 +172,8 @@ class TickerStream {
   }
 
   private failed(closed: boolean): void {
+    // An old stream may still be there if the website could not be asked for the next one.
+    if (closed) this.events.close();
     this.broadcast((listener) => listener.connection("lost"));
     if (!closed) return;
     this.events.failures += 1;
@@ -153,6 +186,8 @@ class TickerStream {
    * the next call asks again.
    */
   private async updateSimulated(): Promise<void> {
+    // The name of a prepared stream is no permission to ask for the status.
+    if (this.tokenUrl !== "") return;
     this.simulated ??= fetchSimulated(this.server);
     const simulated = await this.simulated;
     if (simulated === undefined) this.simulated = null;
@@ -162,6 +197,7 @@ class TickerStream {
   private checkSilence(): void {
     if (!this.events.isSilent()) return;
     this.broadcast((listener) => listener.connection("lost"));
+    this.events.close();
     this.open(true);
   }
 

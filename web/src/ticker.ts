@@ -1,7 +1,8 @@
-// <tickcast-ticker symbols="AAPL,BTC*" theme="light|dark|auto" rate="2" server="https://…">: live
-// prices in any page.
+// <tickcast-ticker symbols="AAPL,BTC*" theme="light|dark|auto" rate="2" server="https://…"
+// token-url="/…">: live prices in any page.
 
 import { signed } from "./decimal.ts";
+import { delayText } from "./delay.ts";
 import { direction, percentage, type Quote } from "./quote.ts";
 import { STYLE } from "./ticker-style.ts";
 import { MAX_SYMBOLS, parseRequest } from "./ticker-request.ts";
@@ -23,13 +24,15 @@ const sheet = new CSSStyleSheet();
 sheet.replaceSync(STYLE);
 
 class Ticker extends HTMLElement implements TickerListener {
-  static readonly observedAttributes = ["symbols", "rate", "server"];
+  static readonly observedAttributes = ["symbols", "rate", "server", "token-url"];
 
   symbols: readonly string[] = [];
   /** The errors in the attributes. */
   private faults = "";
   /** A text if the server simulates prices. */
   private simulatedText = "";
+  /** A text if the prices are delayed. */
+  private delayedText = "";
   private readonly items = new Map<string, Item>();
   private readonly list = document.createElement("ul");
   private readonly note = document.createElement("p");
@@ -40,7 +43,6 @@ class Ticker extends HTMLElement implements TickerListener {
     super();
     const root = this.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [sheet];
-    this.list.setAttribute("aria-label", "Live prices");
     this.note.setAttribute("role", "status");
     root.append(this.list, this.note);
   }
@@ -74,23 +76,31 @@ class Ticker extends HTMLElement implements TickerListener {
     this.symbols = symbols;
     this.faults = faults;
     this.simulatedText = "";
+    this.delayedText = "";
     delete this.dataset["connection"];
     this.reset();
     this.showNote();
     if (symbols.length === 0) return;
     const server = (this.getAttribute("server") ?? DEFAULT_SERVER).replace(/\/+$/, "");
-    this.unsubscribe = subscribe(server, rate, this);
+    this.unsubscribe = subscribe(server, rate, this.getAttribute("token-url") ?? "", this);
   }
 
   private showNote(): void {
     const state = this.dataset["connection"];
     const text = state === "lost" ? "Reconnecting…" : state === "connecting" ? "Connecting…" : "";
-    this.note.textContent = [text, this.simulatedText, this.faults].filter(Boolean).join(" · ");
-    this.note.className = state === "lost" || this.simulatedText || this.faults ? "lost" : "";
+    const warnings = [this.delayedText, this.simulatedText, this.faults].filter(Boolean);
+    this.note.textContent = [text, ...warnings].filter(Boolean).join(" · ");
+    this.note.className = state === "lost" || warnings.length > 0 ? "lost" : "";
+    this.list.setAttribute("aria-label", this.delayedText ? "Delayed prices" : "Live prices");
   }
 
   simulated(simulated: boolean): void {
     this.simulatedText = simulated ? "Simulated prices" : "";
+    this.showNote();
+  }
+
+  delay(seconds: number): void {
+    this.delayedText = delayText(seconds);
     this.showNote();
   }
 

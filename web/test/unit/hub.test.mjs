@@ -27,8 +27,8 @@ class FakeEventSource extends EventTarget {
   }
 
   /** Sends an event, as the server does. */
-  send(type, data) {
-    this.dispatchEvent(Object.assign(new Event(type), { data: JSON.stringify(data) }));
+  send(type, data, lastEventId = "") {
+    this.dispatchEvent(Object.assign(new Event(type), { data: JSON.stringify(data), lastEventId }));
   }
 
   /** Sends a tick, and returns its JSON text. */
@@ -468,4 +468,145 @@ test("the symbol of a tick may be any of its members", () => {
   stream().open();
   stream().send("tick", { n: 1, symbol: "A", price: 1 });
   assert.equal(tab.flush()[0].ticks.length, 1);
+});
+
+/** Adds a signed-in tab, and answers the request for its stream. */
+async function joinWithToken(hub, token, ...symbols) {
+  const tab = join(hub);
+  tab.send({ kind: "token", token });
+  tab.subscribe(...symbols);
+  await settle();
+  return tab;
+}
+
+/** Records the requests that prepare streams, instead of those that change streams. */
+function recordPosts() {
+  const posts = [];
+  const patch = globalThis.fetch;
+  globalThis.fetch = (url, request) => {
+    if (request.method !== "POST") return patch(url, request);
+    return new Promise((resolve, reject) => {
+      const answer = async (status, body) => {
+        const headers = new Headers(body.retry ? { "retry-after": body.retry } : {});
+        resolve({ ok: status < 400, status, headers, json: async () => body });
+        await settle();
+      };
+      const fail = async () => {
+        reject(new Error("no connection"));
+        await settle();
+      };
+      const { authorization } = Object.fromEntries(new Headers(request.headers));
+      const { symbols } = JSON.parse(request.body);
+      posts.push({ path: new URL(url).pathname, authorization, symbols, answer, fail });
+    });
+  };
+  return posts;
+}
+
+test("a token prepares a stream, which is read without the token", async () => {
+  const posts = recordPosts();
+  await joinWithToken(new Hub(), "t1", "A", "B");
+  const [{ path, authorization, symbols, answer }] = posts;
+  assert.deepEqual([path, authorization, symbols], ["/v1/streams", "Bearer t1", ["A", "B"]]);
+  await answer(201, { url: "/v1/streams/p1" });
+  assert.equal(stream().url.href, "http://tickcast.test/v1/streams/p1");
+});
+
+test("changes while a stream is prepared are sent on the stream", async () => {
+  const posts = recordPosts();
+  const tab = await joinWithToken(new Hub(), "t1", "A");
+  tab.subscribe("A", "B");
+  await posts[0].answer(201, { url: "/v1/streams/p1" });
+  stream().open("p1");
+  assert.deepEqual(
+    [posts.length, patches[0].path, patches[0].body],
+    [1, "/v1/streams/p1", { add: ["B"], remove: [] }],
+  );
+  // The browser reconnects by itself, and the stream still has both symbols.
+  await patches[0].reply(200);
+  stream().fail(false);
+  stream().open("p1");
+  assert.deepEqual([posts.length, patches.length], [1, 1]);
+});
+
+test("a prepared stream that is gone is continued by another, with all prices", async () => {
+  const posts = recordPosts();
+  const tab = await joinWithToken(new Hub(), "t1", "A");
+  await posts[0].answer(201, { url: "/v1/streams/p1" });
+  stream().open("p1");
+  stream().send("ready", { stream: "p1", filter: "f1" }, "e-1.c");
+  stream().send("bye", { reason: "expired" });
+  stream().fail(true);
+  mock.timers.tick(1_000);
+  await posts[1].answer(201, { url: "/v1/streams/p2" });
+  assert.equal(stream().url.href, "http://tickcast.test/v1/streams/p2?since=e-1.c.f1");
+  stream().open("p2");
+  assert.equal(tab.take("reset").length, 0);
+  assert.equal(tab.take("refused").length, 0);
+});
+
+test("a refused token is reported and not sent again", async () => {
+  const posts = recordPosts();
+  const tab = await joinWithToken(new Hub(), "t1", "A");
+  await posts[0].answer(401, { detail: "the token has expired" });
+  assert.deepEqual(tab.take("refused"), [{ kind: "refused", reason: "the token has expired" }]);
+  mock.timers.tick(60_000);
+  assert.deepEqual([posts.length, FakeEventSource.all.length], [1, 0]);
+});
+
+test("symbols that a token does not allow are left out", async () => {
+  const posts = recordPosts();
+  const tab = await joinWithToken(new Hub(), "t1", "A", "B");
+  await posts[0].answer(403, { detail: "you may not read B" });
+  assert.deepEqual(posts[1].symbols, ["A"]);
+  await posts[1].answer(201, { url: "/v1/streams/p1" });
+  stream().open("p1");
+  assert.equal(tab.take("symbol-status").at(-1).status.symbol, "B");
+  tab.subscribe("A", "B", "C");
+  assert.deepEqual(patches[0].body, { add: ["C"], remove: [] });
+});
+
+test("a server that cannot prepare a stream is asked again after its pause", async () => {
+  const posts = recordPosts();
+  const tab = await joinWithToken(new Hub(), "t1", "A");
+  await posts[0].answer(503, { detail: "no room", retry: "20" });
+  assert.equal(tab.take("connection").at(-1).connection.detail, "no room");
+  mock.timers.tick(19_999);
+  assert.equal(posts.length, 1);
+  mock.timers.tick(1);
+  assert.equal(posts.length, 2);
+  await posts[1].fail();
+  mock.timers.tick(20_000);
+  assert.equal(posts.length, 3);
+});
+
+test("a tab with another token receives no prices", async () => {
+  const posts = recordPosts();
+  const hub = new Hub();
+  await joinWithToken(hub, "t1", "A");
+  await posts[0].answer(201, { url: "/v1/streams/p1" });
+  stream().open("p1");
+  stream().tick("A", 1);
+  const [other, none] = [await joinWithToken(hub, "t2", "A"), join(hub, "A")];
+  stream().tick("A", 2);
+  mock.timers.tick(50);
+  assert.deepEqual([other.take("batch"), none.take("batch")], [[], []]);
+});
+
+test("without a token, the page is told when the server may want one", () => {
+  const tab = join(new Hub(), "A");
+  stream().fail(true);
+  assert.deepEqual(tab.take("refused"), [{ kind: "refused", reason: "" }]);
+  stream().fail(false);
+  assert.deepEqual(tab.take("refused"), []);
+});
+
+test("tabs are told the delay of the prices", () => {
+  const hub = new Hub();
+  const tab = join(hub, "A");
+  stream().open();
+  assert.deepEqual(tab.take("delay"), []);
+  stream().send("ready", { stream: "s1", delay: 900 });
+  assert.deepEqual(tab.take("delay"), [{ kind: "delay", seconds: 900 }]);
+  assert.deepEqual(join(hub, "A").take("delay"), [{ kind: "delay", seconds: 900 }]);
 });

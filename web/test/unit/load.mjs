@@ -5,6 +5,8 @@ import { build } from "vite";
 
 const root = fileURLToPath(new URL("../../src", import.meta.url));
 
+let count = 0;
+
 /** Bundles a module with its imports, and returns its exports. Each call creates new instances. */
 export async function load(name) {
   const [{ output }] = await build({
@@ -21,7 +23,7 @@ export async function load(name) {
     },
   });
   const code = Buffer.from(output[0].code).toString("base64");
-  return import(`data:text/javascript;base64,${code}`);
+  return import(`data:text/javascript;base64,${code}#${(count += 1)}`);
 }
 
 /** Runs all pending promise callbacks. The timers of a test may be mocked, so this uses none. */

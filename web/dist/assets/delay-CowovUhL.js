@@ -1,0 +1,1 @@
+var e=[[`h`,3600],[`min`,60],[`s`,1]];function t(t){if(!(t>0))return``;let[n,r]=e.find(([,e])=>t%e===0)??e[2];return`${t/r} ${n} delayed`}export{t};
