@@ -276,6 +276,27 @@ async fn chromium_dashboard_passes_its_checks() {
     );
 }
 
+/// Tests the pages of a server that wants tokens: the sign-in, delayed prices, and a widget whose
+/// website prepares its streams.
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_signs_in_and_shows_delayed_prices() {
+    use crate::tokens::{SECRET, file, path};
+    let test = "clients::chromium_signs_in_and_shows_delayed_prices";
+    let Some((packages, chromium)) = browser(test) else {
+        return;
+    };
+    let config = file(&format!(
+        "[access]\nreaders = \"token\"\ncookie = \"tickcast\"\ndelays = [2]\n[[access.key]]\nalg = \"HS256\"\nsecret = \"{SECRET}\"\n"
+    ));
+    let server = TestServer::with(&["--source", "sim", "--config", path(&config)]);
+    let open = TestServer::with(&["--source", "sim"]);
+    let mut command = page(&packages, "sign-in.mjs");
+    command.args([&server.public, &chromium, SECRET, "2", &open.public]);
+    let stdout = succeed(command).await;
+    let passed = stdout.lines().filter(|line| line.starts_with("ok "));
+    assert!(passed.count() > 20 && !stdout.contains("FAIL"), "{stdout}");
+}
+
 /// Checks that 250,000 updates leave no data behind. `web/test/endurance.mjs` runs for the given
 /// time.
 #[tokio::test(flavor = "multi_thread")]

@@ -185,5 +185,12 @@ async fn every_answer_has_headers_that_protect_browsers() {
         assert_eq!(headers["referrer-policy"], "no-referrer", "{url}");
         let policy = headers["content-security-policy"].to_str().unwrap();
         assert!(policy.starts_with("default-src 'none'"), "{url}: {policy}");
+        // A page that a browser already has keeps its policy.
+        if let Some(etag) = headers.get("etag") {
+            let again = server.http.get(&url).header("if-none-match", etag);
+            let again = again.send().await.unwrap();
+            assert_eq!(again.status(), 304, "{url}");
+            assert_eq!(again.headers()["content-security-policy"], policy, "{url}");
+        }
     }
 }

@@ -94,6 +94,11 @@ async fn file(asked: HeaderMap, path: &str, cache: &'static str, policy: &'stati
     headers.insert(header::ETAG, asset.etag.clone());
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    // A browser takes the policy of this answer, also for a page that it already has.
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(policy),
+    );
     if asked.get(header::IF_NONE_MATCH) == Some(&asset.etag) {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
@@ -105,10 +110,6 @@ async fn file(asked: HeaderMap, path: &str, cache: &'static str, policy: &'stati
     headers.insert(
         header::REFERRER_POLICY,
         HeaderValue::from_static("no-referrer"),
-    );
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(policy),
     );
     let takes_gzip = asked
         .get(header::ACCEPT_ENCODING)
