@@ -19,8 +19,8 @@ function check(what, holds, detail = "") {
   console.log(`${holds ? "ok  " : "FAIL"} ${what}${detail === "" ? "" : `: ${detail}`}`);
 }
 
-/** Checks that `test` becomes true within some seconds. */
-async function until(what, test, seconds = 15) {
+/** Checks that `test` becomes true. A stream ends up to 9 s after its token, and the page waits up to 5 s more. */
+async function until(what, test, seconds = 60) {
   const end = Date.now() + seconds * 1_000;
   let last = false;
   while (!last && Date.now() < end) {
@@ -55,7 +55,7 @@ async function signIn(page, token) {
 
 const live = (page) =>
   page
-    .waitForSelector('#connection[data-state="live"]', { timeout: 15_000 })
+    .waitForSelector('#connection[data-state="live"]', { timeout: 60_000 })
     .then(() =>
       page.waitForFunction(() => /\d/.test(document.querySelector("td.price").textContent)),
     );
