@@ -20,7 +20,7 @@ function check(what, holds, detail = "") {
 }
 
 /** Checks that `test` becomes true. A stream ends up to 9 s after its token, and the page waits up to 5 s more. */
-async function until(what, test, seconds = 60) {
+async function until(what, test, seconds = 120) {
   const end = Date.now() + seconds * 1_000;
   let last = false;
   while (!last && Date.now() < end) {
@@ -55,7 +55,7 @@ async function signIn(page, token) {
 
 const live = (page) =>
   page
-    .waitForSelector('#connection[data-state="live"]', { timeout: 60_000 })
+    .waitForSelector('#connection[data-state="live"]', { timeout: 120_000 })
     .then(() =>
       page.waitForFunction(() => /\d/.test(document.querySelector("td.price").textContent)),
     );
