@@ -22,8 +22,8 @@ use tickcast::http::{NoParameters, Problem};
 
 use keys::{Keys, TokenError};
 pub(crate) use origins::Origins;
-pub(crate) use presented::PARAMETER;
 use presented::PresentedError;
+pub(crate) use presented::has_token;
 pub(crate) use publishers::check_token;
 pub(crate) use settings::{AccessSettings, AccessTable, SigningKey, shared_secret};
 

@@ -4,16 +4,14 @@ use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use tickcast::http::Problem;
 
-use crate::access::PARAMETER;
+use crate::access;
 
 /// Answers a request that matches no route. If the path has extra slashes, the answer is a redirect
 /// to the path without them. Otherwise the answer is 404.
 pub(crate) async fn fallback(method: Method, uri: Uri) -> Response {
     // A redirect that repeats a token would put it into caches and histories.
-    let query = uri.query().unwrap_or_default();
-    let has_token = form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == PARAMETER);
     let plain = without_slashes(&uri)
-        .filter(|_| !has_token)
+        .filter(|_| !access::has_token(&uri))
         .and_then(|place| HeaderValue::try_from(place).ok());
     match plain.filter(|_| method == Method::GET || method == Method::HEAD) {
         Some(place) => {

@@ -117,9 +117,7 @@ impl Hub {
     /// lanes. The readers of a failed lane reconnect to the other lanes.
     #[must_use]
     pub fn failed_lanes(&self) -> (usize, usize) {
-        let hubs: Vec<_> = std::iter::once(self.clone())
-            .chain(self.delayed_markets())
-            .collect();
+        let hubs: Vec<_> = self.markets().collect();
         let lanes = || hubs.iter().flat_map(Self::lanes);
         let failed = lanes().filter(|lane| lane.inbox.is_closed()).count();
         (failed, lanes().count())
@@ -187,8 +185,7 @@ impl Hub {
             delays,
             sources,
         };
-        let delayed: Vec<_> = self.delayed_markets().collect();
-        for hub in std::iter::once(self).chain(&delayed) {
+        for hub in self.markets() {
             for lane in hub.lanes() {
                 lane.stats.add_to(&mut stats);
             }

@@ -8,7 +8,13 @@ use super::origins::Origins;
 use crate::fetch_site;
 
 /// The parameter for clients that can set no header, such as `EventSource`.
-pub(crate) const PARAMETER: &str = "access_token";
+const PARAMETER: &str = "access_token";
+
+/// Checks whether an address has a token in its query.
+pub(crate) fn has_token(uri: &Uri) -> bool {
+    let query = uri.query().unwrap_or_default();
+    form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == PARAMETER)
+}
 
 /// Reason why it is not clear which token a request presents.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

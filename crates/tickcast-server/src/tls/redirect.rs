@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tickcast::http::Problem;
 
-use crate::access::PARAMETER;
+use crate::access;
 
 /// The port of HTTPS that addresses leave out.
 const HTTPS: u16 = 443;
@@ -48,10 +48,7 @@ fn host(headers: &HeaderMap) -> Option<String> {
     (!host.is_empty() && !authority.as_str().contains('@')).then(|| host.to_owned())
 }
 
-/// Checks whether the request has a token or a cookie.
+/// Checks whether the request has a token, in a header or in its query.
 fn has_secret(request: &Request) -> bool {
-    let query = request.uri().query().unwrap_or_default();
-    let mut names = form_urlencoded::parse(query.as_bytes());
-    let headers = request.headers();
-    headers.contains_key(header::AUTHORIZATION) || names.any(|(name, _)| name == PARAMETER)
+    request.headers().contains_key(header::AUTHORIZATION) || access::has_token(request.uri())
 }

@@ -23,7 +23,7 @@ impl Hub {
         if let Some(stream) = self.prepared_stream(id) {
             return self.change_prepared(&stream, edit).await;
         }
-        for market in std::iter::once(self.clone()).chain(self.delayed_markets()) {
+        for market in self.markets() {
             if let Some(changed) = market.change_open(id, edit.clone()).await {
                 return Some(changed);
             }
@@ -39,7 +39,7 @@ impl Hub {
             stream.end();
         }
         let mut ended = prepared.is_some();
-        for market in std::iter::once(self.clone()).chain(self.delayed_markets()) {
+        for market in self.markets() {
             let mut answers = market.request(id, || ChangeRequest::Delete);
             while answers.recv().await.is_some() {
                 ended = true;
@@ -112,7 +112,7 @@ impl Hub {
 
     /// Gives all readers of a prepared stream its current subscription, in each market.
     async fn bring_to_readers(&self, stream: &Arc<PreparedStream>) -> Result<(), EditError> {
-        for market in std::iter::once(self.clone()).chain(self.delayed_markets()) {
+        for market in self.markets() {
             market.bring_to_own_readers(stream).await?;
         }
         Ok(())

@@ -34,6 +34,11 @@ impl Hub {
         Some(self.0.settings.delay).filter(|delay| !delay.is_zero())
     }
 
+    /// Returns this live market, then the delayed markets that have data.
+    pub(crate) fn markets(&self) -> impl Iterator<Item = Self> {
+        std::iter::once(self.clone()).chain(self.delayed_markets())
+    }
+
     /// Returns the delayed markets that have data.
     pub(crate) fn delayed_markets(&self) -> impl Iterator<Item = Self> {
         self.0.delayed.iter().filter_map(DelayedMarket::market)

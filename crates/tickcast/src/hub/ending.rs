@@ -40,7 +40,7 @@ impl Hub {
         self.0.revocation.set(Arc::new(is_revoked));
         self.0.prepared_streams.remove_of(&self.0.revocation);
         // A stream that opens from now on is compared with the rule when it opens.
-        for hub in std::iter::once(self.clone()).chain(self.delayed_markets()) {
+        for hub in self.markets() {
             for lane in hub.lanes() {
                 lane.inbox.send(Command::Revoke);
             }
@@ -61,9 +61,7 @@ impl Hub {
     /// the readers do not all reconnect at once.
     pub async fn drain(&self, window: Duration) {
         self.mark_draining();
-        let hubs: Vec<_> = std::iter::once(self.clone())
-            .chain(self.delayed_markets())
-            .collect();
+        let hubs: Vec<_> = self.markets().collect();
         let lanes = || hubs.iter().flat_map(Self::lanes);
         let steps = (window.as_millis() / DRAIN_STEP.as_millis()).max(1) as u64;
         for steps_left in (1..=steps).rev() {

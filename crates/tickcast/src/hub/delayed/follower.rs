@@ -94,6 +94,10 @@ impl Follower {
             known: self.known,
             accepted_by: passed.saturating_sub(self.delay),
         };
+        // The sources of everything that is old enough are known by now.
+        if let Some(market) = &self.market {
+            mirror_sources(live, market);
+        }
         for _ in 0..TURNS {
             match self.turn(live, release) {
                 Turn::More => {}
@@ -121,18 +125,13 @@ impl Follower {
             self.market = begin(live, self.delay, release);
             return match &self.market {
                 Some(market) => {
-                    market
-                        .source_list()
-                        .mirror(live.source_list(), market.now().wall);
+                    mirror_sources(live, market);
                     self.states.repeat(market);
                     Turn::More
                 }
                 None => Turn::Done,
             };
         };
-        market
-            .source_list()
-            .mirror(live.source_list(), market.now().wall);
         let from = market.head().1;
         let disk = live.log().archive();
         if from < release.known
@@ -179,6 +178,12 @@ fn begin(live: &Hub, delay: Duration, release: Release) -> Option<Hub> {
     let log = Log::following(restore.done(), disk.cloned());
     let market = Hub::delayed(live, Arc::new(log), settings);
     Some(market)
+}
+
+/// Tells a delayed market about the sources of the live one.
+fn mirror_sources(live: &Hub, market: &Hub) {
+    let sources = market.source_list();
+    sources.mirror(live.source_list(), market.now().wall);
 }
 
 /// Returns when the first entry after `start` was accepted. Everything before is older.

@@ -105,14 +105,20 @@ impl World {
         self.follower.step(&self.live, (head, now), passed);
     }
 
-    /// Makes a step, and checks that the delayed market is the live market as it was.
-    fn step(&mut self) {
+    /// Makes a step, and returns the delayed market and its head, which is old enough.
+    fn advanced_market(&mut self) -> Option<(Hub, Seq)> {
         self.advance();
-        let Some(market) = self.follower.market() else {
-            return;
-        };
+        let market = self.follower.market()?;
         let head = market.head().1;
         self.check_time(head);
+        Some((market, head))
+    }
+
+    /// Makes a step, and checks that the delayed market is the live market as it was.
+    fn step(&mut self) {
+        let Some((market, head)) = self.advanced_market() else {
+            return;
+        };
         if let Some((.., then)) = self.seen.iter().find(|seen| seen.1 == head) {
             assert_eq!(newest(&market), *then);
         }
@@ -196,12 +202,9 @@ fn a_tape_that_is_too_short_shows_nothing_too_early_and_nothing_wrong() {
 impl World {
     /// Makes a step after which symbols may be missing until their next ticks.
     fn step_with_gaps(&mut self) {
-        self.advance();
-        let Some(market) = self.follower.market() else {
+        let Some((market, head)) = self.advanced_market() else {
             return;
         };
-        let head = market.head().1;
-        self.check_time(head);
         if let Some((.., then)) = self.seen.iter().find(|seen| seen.1 == head) {
             for tick in newest(&market) {
                 assert!(then.contains(&tick), "{tick:?}");
