@@ -237,6 +237,16 @@ impl TestServer {
     }
 
     /// Waits until the number of open streams is `count`.
+    /// Returns the value of a metric without labels.
+    pub(crate) async fn metric(&self, name: &str) -> u64 {
+        let request = self.http.get(format!("{}/metrics", self.admin));
+        let text = request.send().await.unwrap().text().await.unwrap();
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap().parse().unwrap()
+    }
+
     pub(crate) async fn wait_for_streams(&self, count: u64) {
         eventually(async || self.get("/v1/status").await.1["streams"].as_u64() == Some(count))
             .await;

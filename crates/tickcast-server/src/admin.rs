@@ -9,10 +9,11 @@ use tickcast::http::Problem;
 
 use crate::drain;
 use crate::metrics;
+use crate::overload::LastPressure;
 use crate::reload::{self, Reload};
 
 /// Returns the routes `GET /metrics`, `/healthz`, `/readyz`, `POST /reload` and `POST /drain`.
-pub(crate) fn router(hub: &Hub, reload: &Arc<Reload>) -> Router {
+pub(crate) fn router(hub: &Hub, reload: &Arc<Reload>, pressure: LastPressure) -> Router {
     let health = hub.health_router();
     let hub = hub.clone();
     Router::new()
@@ -20,7 +21,7 @@ pub(crate) fn router(hub: &Hub, reload: &Arc<Reload>) -> Router {
             "/metrics",
             get({
                 let hub = hub.clone();
-                move || async move { metrics::response(&hub) }
+                move || async move { metrics::response(&hub, pressure.get()) }
             }),
         )
         .merge(health)

@@ -152,6 +152,12 @@ pub(crate) struct Layer {
     #[arg(long, env = "TICKCAST_MAX_CONNECTIONS", value_name = "N")]
     pub(crate) max_connections: Option<usize>,
 
+    /// Memory that the server may use, in bytes, socket buffers included: the default limits fit into
+    /// it, and near its end the server serves less [default: the limit of the control group, or the
+    /// memory of the machine]
+    #[arg(long, env = "TICKCAST_MEMORY_BUDGET", value_name = "BYTES")]
+    pub(crate) memory_budget: Option<u64>,
+
     /// Certificate for https, in PEM format, followed by those of its authorities; loaded again when
     /// the file changes
     #[arg(long, env = "TICKCAST_TLS_CERT", value_name = "FILE")]

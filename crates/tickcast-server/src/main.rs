@@ -14,6 +14,7 @@ mod fetch_site;
 mod logging;
 mod metrics;
 mod origin;
+mod overload;
 mod page;
 mod publish;
 mod record;

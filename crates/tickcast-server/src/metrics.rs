@@ -10,15 +10,17 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
-use tickcast::Hub;
 use tickcast::stats::{Delays, HubStats};
+use tickcast::{Hub, OverloadStep};
+
+use crate::overload::Pressure;
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Returns the current values of all metrics.
-pub(crate) fn response(hub: &Hub) -> Response {
+pub(crate) fn response(hub: &Hub, pressure: Pressure) -> Response {
     let mut registry = Registry::with_prefix("tickcast");
-    registry.register_collector(Box::new(Snapshot(hub.stats())));
+    registry.register_collector(Box::new(Snapshot(hub.stats(), pressure)));
     let mut body = String::new();
     match text::encode(&mut body, &registry) {
         Ok(()) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response(),
@@ -28,7 +30,7 @@ pub(crate) fn response(hub: &Hub) -> Response {
 
 /// The counters at one time.
 #[derive(Debug)]
-struct Snapshot(HubStats);
+struct Snapshot(HubStats, Pressure);
 
 impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
@@ -150,6 +152,7 @@ impl Collector for Snapshot {
             "Bytes of events and comments passed to streams",
             stats.bytes_sent,
         )?;
+        overload(&mut encoder, stats, self.1)?;
         ticks_ingested(&mut encoder, stats)?;
         feeds(&mut encoder, stats)?;
         delays(&mut encoder, &stats.delays)
@@ -174,6 +177,37 @@ fn counter(
 ) -> Result<(), std::fmt::Error> {
     let metric = ConstCounter::new(value);
     metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+}
+
+/// Encodes the pressure of each resource, and what the hub does against overload.
+fn overload(
+    encoder: &mut DescriptorEncoder<'_>,
+    stats: &HubStats,
+    pressure: Pressure,
+) -> Result<(), std::fmt::Error> {
+    let help = "How near the server is to its limits, from 0 to 1";
+    let mut family = encoder.encode_descriptor("pressure", help, None, MetricType::Gauge)?;
+    for (resource, pressure) in pressure.by_resource() {
+        ConstGauge::new(pressure).encode(family.encode_family(&[("resource", resource)])?)?;
+    }
+    let help = "1 for each step that is taken against overload";
+    let mut family = encoder.encode_descriptor("overload", help, None, MetricType::Gauge)?;
+    for step in OverloadStep::all().filter(|step| *step > OverloadStep::None) {
+        let taken = i64::from(stats.overload >= step);
+        ConstGauge::new(taken).encode(family.encode_family(&[("step", step.name())])?)?;
+    }
+    counter(
+        encoder,
+        "streams_refused",
+        "Streams told to come back later because of overload",
+        stats.streams_refused,
+    )?;
+    counter(
+        encoder,
+        "streams_shed",
+        "Stalled streams closed because of overload",
+        stats.streams_shed,
+    )
 }
 
 /// Encodes the ingested ticks, by source and by outcome. The number of sources is bounded by the

@@ -19,12 +19,14 @@ use tower_http::cors::CorsLayer;
 use crate::access::Origins;
 use crate::auth::{PublishToken, PublishTokens};
 use crate::exit::CliError;
+use crate::overload::LastPressure;
 use crate::reload::Reload;
 use crate::settings::{Loader, Settings};
 use crate::source::SourceManager;
 use crate::tls::{TlsListener, TlsSettings};
 use crate::{
-    access, admin, api, auth, client_address, logging, page, security_headers, slashes, tls,
+    access, admin, api, auth, client_address, logging, overload, page, security_headers, slashes,
+    tls,
 };
 
 /// Drain time per stream. With this time, 1000 clients reconnect within a second, not all at once.
@@ -127,8 +129,15 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
         let redirects = tls::redirect_router(port);
         tasks.spawn(serving((redirect, None), redirects, OPERATORS, stop));
     }
+    let pressure = LastPressure::default();
+    tasks.spawn(overload::watch(
+        hub.clone(),
+        settings.memory_budget,
+        pressure.clone(),
+        stop.clone(),
+    ));
     // The operators' listener answers until the process ends.
-    let operators = admin::router(&hub, &reload);
+    let operators = admin::router(&hub, &reload, pressure);
     let operators = operators.layer(middleware::map_response(security_headers::add));
     tokio::spawn(serving(
         (private, settings.admin_tls),
@@ -201,6 +210,7 @@ fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
         .max_filter_bytes(settings.max_filter_bytes)
         .max_answer_bytes(settings.max_answer_bytes)
         .max_buffered_bytes(settings.max_buffered_bytes)
+        .max_send_buffer_bytes(settings.max_send_buffer_bytes)
         .max_prepared_streams(settings.max_prepared_streams)
         .flush_interval(settings.flush_interval.0)
         .max_lag(settings.max_lag.0)

@@ -2,6 +2,8 @@
 //! overrides the default. All settings are validated before a port is bound.
 
 mod addresses;
+mod budget;
+mod control_group;
 mod error;
 mod file;
 mod listen;
@@ -31,6 +33,7 @@ pub(crate) use error::SettingsError;
 use file::File;
 pub(crate) use listen::Listen;
 pub(crate) use loader::Loader;
+pub(crate) use memory::MemoryBudget;
 pub(crate) use span::{Age, HubDuration, HumanDuration};
 
 /// The validated settings of the server.
@@ -66,6 +69,8 @@ pub(crate) struct Settings {
     /// Maximum number of bytes of the market that all answers in progress may hold.
     pub(crate) max_answer_bytes: usize,
     pub(crate) max_buffered_bytes: usize,
+    pub(crate) max_send_buffer_bytes: usize,
+    pub(crate) memory_budget: MemoryBudget,
     /// The rules for posted ticks. The next field is the time without a posted tick after which
     /// posted prices are stale.
     pub(crate) post_options: SourceOptions,
@@ -180,7 +185,8 @@ impl Settings {
             file.io_backend,
             IoBackend::Auto,
         );
-        let available = memory::available();
+        let memory_budget = layers.pick_memory(flags.memory_budget, file.memory_budget)?;
+        let available = memory_budget.bytes;
         let max_connections = layers.pick_connections(
             flags.max_connections,
             file.max_connections,
@@ -245,6 +251,8 @@ impl Settings {
             max_filter_bytes: memory::shared_bytes(available),
             max_answer_bytes: memory::shared_bytes(available),
             max_buffered_bytes: memory::shared_bytes(available),
+            max_send_buffer_bytes: memory::send_buffers(available),
+            memory_budget,
             post_options,
             stale_after,
             data,

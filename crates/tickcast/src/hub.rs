@@ -9,6 +9,7 @@ mod ending;
 mod filters;
 mod lanes;
 mod not_prepared;
+mod overload;
 mod prepared_streams;
 mod revocation;
 mod subjects;
@@ -40,6 +41,7 @@ use crate::clock::{Clock, WallClockMonitor};
 use crate::disk::AppendError;
 use crate::lane::LaneHandle;
 use crate::log::Log;
+use crate::overload::{Overload, OverloadStep};
 use crate::sources::{Source, Sources};
 use crate::stats::{Delays, DiskStats, HubStats, SourceStats};
 #[cfg(feature = "http")]
@@ -79,6 +81,7 @@ pub(crate) struct Inner {
     addresses: Arc<Subjects>,
     revocation: Revocation,
     prepared_streams: Arc<PreparedStreams>,
+    overload: Overload,
     epoch: Epoch,
     #[cfg(feature = "http")]
     answers: Answers,
@@ -135,10 +138,13 @@ impl Hub {
         let failed = (failed > 0).then(|| {
             format!("{failed} of {lanes} lanes have ended because of a defect; restart the server")
         });
+        let overload = Some(self.overload()).filter(|step| *step > OverloadStep::None);
+        let overload = overload.map(|step| format!("overload: {}", step.name()));
         draining
             .into_iter()
             .chain(publishing)
             .chain(failed)
+            .chain(overload)
             .collect()
     }
 
@@ -175,6 +181,9 @@ impl Hub {
                 .count((self.0.clock.uptime(), self.steady_time())),
             can_publish: self.can_publish().is_ok(),
             clock_jumps: self.0.wall.jumps(),
+            overload: self.overload(),
+            streams_refused: self.0.overload.refused(),
+            streams_shed: 0,
             tape_ticks,
             tape_bytes,
             disk,

@@ -10,6 +10,7 @@ pub(crate) use counters::{LaneStats, SourceCounters};
 pub use delays::Delays;
 pub use feed::{FeedEventKind, FeedStats};
 
+use crate::overload::OverloadStep;
 use crate::source_state::SourceState;
 
 /// The statistics of a hub. Returned by [`Hub::stats`](crate::Hub::stats). Counters count since the
@@ -40,6 +41,12 @@ pub struct HubStats {
     pub can_publish: bool,
     /// Number of wall clock jumps of more than [`Limits::max_skew`](crate::Limits::max_skew).
     pub clock_jumps: u64,
+    /// The last step that the hub takes against overload.
+    pub overload: OverloadStep,
+    /// Number of streams that were told to come back later because of overload.
+    pub streams_refused: u64,
+    /// Number of stalled streams that were closed because of overload.
+    pub streams_shed: u64,
     /// Number of ticks on the tape.
     pub tape_ticks: usize,
     /// Size of the tape, in bytes.

@@ -39,8 +39,8 @@ pub enum Value<'a> {
 /// one item: the other items of the same batch are published. A late or an unchanged tick is not an
 /// error, but an [`Outcome`](crate::Outcome).
 ///
-/// A later retry can succeed for [`Storage`](Self::Storage), [`TooFast`](Self::TooFast) and
-/// [`TimeInFuture`](Self::TimeInFuture). All other errors repeat. `source()` is always `None`,
+/// A later retry can succeed for [`Storage`](Self::Storage), [`TooFast`](Self::TooFast),
+/// [`Overloaded`](Self::Overloaded) and [`TimeInFuture`](Self::TimeInFuture). All other errors repeat. `source()` is always `None`,
 /// because the message already contains the cause.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -133,6 +133,9 @@ pub enum TickError {
     /// that number.
     #[error("you may publish at most {0} new symbols")]
     TooManyNewSymbols(u32),
+    /// The server refuses ticks until it is less busy. The publisher may send the tick again later.
+    #[error("the server is overloaded; send the rest again later")]
+    Overloaded,
     /// The tick is valid, but cannot be stored on disk. Contains the reason, for example a full
     /// disk. The publisher may send the tick again later.
     #[error("the tick cannot be stored: {0}")]

@@ -1,82 +1,63 @@
-//! The available memory, and limits for small memory. The default limits are chosen so that all of
-//! them together fit into memory.
+//! The memory budget, and limits for small memory. The default limits are chosen so that all of
+//! them together fit into the budget.
 
 use tickcast::Limits;
+
+use super::control_group::ControlGroup;
 
 /// Memory size below which the default limits are reduced.
 const AMPLE: u64 = 4 << 30;
 
 /// Maximum number of bytes per symbol: the newest tick with all extras, and the symbol's name in
 /// the log and in two lanes.
-pub(crate) const SYMBOL_BYTES: u64 = 4096;
+pub(super) const SYMBOL_BYTES: u64 = 4096;
 
 /// Number of bytes of a tape entry in addition to its tick, in the log and in two lanes.
-pub(crate) const ENTRY_BYTES: u64 = 3 * 56;
+pub(super) const ENTRY_BYTES: u64 = 3 * 56;
 
 /// Number of bytes of a closed candle.
-pub(crate) const CANDLE_BYTES: u64 = 88;
+pub(super) const CANDLE_BYTES: u64 = 88;
 
 /// Estimated number of bytes per connection: the fixed memory, and the same amount again for bytes
 /// that the client has not read yet.
 const CONNECTION_BYTES: u64 = 16 << 10;
 
-/// Returns the memory that this process may use: the machine's memory, or less if a control group
-/// has a limit.
-pub(crate) fn available() -> u64 {
-    let machine = std::fs::read_to_string("/proc/meminfo")
-        .ok()
-        .and_then(|text| total(&text));
-    let group = std::fs::read_to_string("/proc/self/cgroup")
-        .ok()
-        .and_then(|text| group_limit(&text));
-    [machine, group]
-        .into_iter()
-        .flatten()
-        .min()
-        .unwrap_or(AMPLE)
+/// The memory that the server may use.
+#[derive(Debug, Clone)]
+pub(crate) struct MemoryBudget {
+    /// Maximum number of bytes.
+    pub(crate) bytes: u64,
+    /// The control group whose limit the budget is.
+    pub(crate) group: Option<ControlGroup>,
+}
+
+impl MemoryBudget {
+    /// Returns the budget: `wanted`, or less if a control group has a lower limit. Without a wish,
+    /// it is the limit of the control group, or else the memory of the machine.
+    pub(super) fn new(
+        wanted: Option<u64>,
+        group: Option<ControlGroup>,
+        machine: Option<u64>,
+    ) -> Self {
+        let most = wanted.or(machine).unwrap_or(AMPLE);
+        let group = group.filter(|group| group.limit <= most);
+        let bytes = group.as_ref().map_or(most, |group| group.limit);
+        Self { bytes, group }
+    }
 }
 
 /// Returns the memory of the machine, from `/proc/meminfo`.
-fn total(meminfo: &str) -> Option<u64> {
+pub(super) fn total(meminfo: &str) -> Option<u64> {
     let line = meminfo
         .lines()
         .find_map(|line| line.strip_prefix("MemTotal:"))?;
     Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
 }
 
-/// Returns the lowest limit of the control groups of this process.
-fn group_limit(cgroup: &str) -> Option<u64> {
-    let read = |path: String| {
-        std::fs::read_to_string(path)
-            .ok()?
-            .trim()
-            .parse::<u64>()
-            .ok()
-    };
-    let limits = cgroup.lines().filter_map(|line| {
-        let mut parts = line.splitn(3, ':').skip(1);
-        match (parts.next()?, parts.next()?) {
-            // Version 2 of control groups has one tree, and the limits of all parent groups apply
-            // as well.
-            ("", path) => {
-                let levels = std::path::Path::new(path).ancestors();
-                levels
-                    .filter_map(|level| {
-                        read(format!("/sys/fs/cgroup{}/memory.max", level.display()))
-                    })
-                    .min()
-            }
-            ("memory", path) => read(format!("/sys/fs/cgroup/memory{path}/memory.limit_in_bytes")),
-            _ => None,
-        }
-    });
-    limits.min()
-}
-
 /// Returns the limits that fit into `available` bytes. Symbols get a quarter, and the entries of
 /// the tape get a twentieth. The ticks on the tape and the candles get a tenth each. The rest is
 /// for connections, filters and the program itself.
-pub(crate) fn fitting(available: u64) -> Limits {
+pub(super) fn fitting(available: u64) -> Limits {
     let standard = Limits::default();
     if !is_scarce(available) {
         return standard;
@@ -97,7 +78,7 @@ const fn is_scarce(available: u64) -> bool {
 }
 
 /// Returns the number of connections that fit into an eighth of the memory.
-pub(crate) fn connections(available: u64) -> usize {
+pub(super) fn connections(available: u64) -> usize {
     usize::try_from(available / 8 / CONNECTION_BYTES)
         .unwrap_or(usize::MAX)
         .max(1)
@@ -106,10 +87,15 @@ pub(crate) fn connections(available: u64) -> usize {
 /// Returns the maximum number of bytes for each of three uses. All filters in use are the first
 /// use, and all answers in progress are the second. The third use is the bytes that all streams
 /// hold for clients that have not read them yet.
-pub(crate) fn shared_bytes(available: u64) -> usize {
+pub(super) fn shared_bytes(available: u64) -> usize {
     usize::try_from(available / 16)
         .unwrap_or(usize::MAX)
         .min(256 << 20)
+}
+
+/// Returns the memory for the send buffers of all streams.
+pub(super) fn send_buffers(available: u64) -> usize {
+    usize::try_from(available / 4).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -142,7 +128,13 @@ mod tests {
             Some(24_567_890 * 1024)
         );
         assert_eq!(total("nothing"), None);
-        assert_eq!(group_limit("0::/no/such/group\n"), None);
-        assert!(available() > 0);
+    }
+
+    #[test]
+    fn the_lowest_limit_is_the_budget() {
+        let bytes = |wanted, machine| MemoryBudget::new(wanted, None, machine).bytes;
+        assert_eq!(bytes(None, None), AMPLE);
+        assert_eq!(bytes(None, Some(7)), 7);
+        assert_eq!(bytes(Some(9), Some(7)), 9);
     }
 }

@@ -20,6 +20,9 @@ use crate::subscription::LINGER;
 /// same at all times, so that it tells nothing.
 const MARKET_RETRY_AFTER: u32 = 10;
 
+/// Delay before an overloaded server may take ticks again, in seconds.
+const OVERLOAD_RETRY_AFTER: u32 = 5;
+
 /// Delay before a request whose filter had no room is tried again, in seconds.
 const FILTER_RETRY_AFTER: u32 = 1;
 
@@ -167,12 +170,14 @@ impl From<TickError> for Problem {
         let status = match error {
             TickError::NotPermitted => StatusCode::FORBIDDEN,
             TickError::TooFast(_) => StatusCode::TOO_MANY_REQUESTS,
+            TickError::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             TickError::Storage(_) => StatusCode::INSUFFICIENT_STORAGE,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         };
         let problem = Self::new(status, error.to_string());
         match status {
             StatusCode::TOO_MANY_REQUESTS => problem.retry_after(1),
+            StatusCode::SERVICE_UNAVAILABLE => problem.retry_after(OVERLOAD_RETRY_AFTER),
             _ => problem,
         }
     }

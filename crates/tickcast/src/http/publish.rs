@@ -22,6 +22,7 @@ use super::symbol_path::{SymbolPath, parse_symbol};
 use super::view::View;
 use super::{Problem, body};
 use crate::access::{Admission, Grant, Viewer};
+use crate::overload::OverloadStep;
 use crate::publisher::Publisher;
 use coding::Coding;
 pub(super) use desk::PublishState;
@@ -136,6 +137,7 @@ pub(super) async fn publish(
         (status = 403, response = schema::PublishingForbidden),
         (status = 404, response = schema::SymbolNotFound),
         (status = 429, response = schema::PublishingTooFast),
+        (status = 503, response = schema::ShuttingDown),
         (status = 507, response = schema::StorageFull),
     ),
 ))]
@@ -149,6 +151,9 @@ pub(super) async fn delete_price(
     if let Some(Extension(grant)) = &grant {
         let now = desk.publisher.hub().now().uptime;
         grant.admission().admit(&symbol, now)?;
+    }
+    if is_overloaded(&desk.publisher) {
+        return Err(TickError::Overloaded.into());
     }
     match desk.publisher.remove(&symbol) {
         Ok(true) => {
@@ -187,6 +192,11 @@ fn items(headers: &HeaderMap) -> Result<TickSplitter, Problem> {
             "the type of the body is not supported (expected application/json with one object or an array, or application/x-ndjson with one object per line)",
         )),
     }
+}
+
+/// Checks whether ticks are refused because of overload.
+fn is_overloaded(publisher: &Publisher) -> bool {
+    publisher.hub().overload() >= OverloadStep::RefusePublishing
 }
 
 /// Reads the whole body of a repeated request, to compare it with the first body.
@@ -235,6 +245,10 @@ impl PublishRequest<'_> {
                     .borrow()
                     .broken_off(coding.problem(&error))
             })?;
+            if is_overloaded(self.publisher) {
+                let mut report = self.claim.report().borrow_mut();
+                report.stop(TickError::Overloaded);
+            }
             self.other |= !read.add(&bytes, self.before);
             let within = self.is_within(read);
             items.push_bytes(&bytes, |at, item| self.take(at, item, within));

@@ -54,7 +54,7 @@ pub(super) struct PublishingTooFast(#[to_schema] Problem);
 #[response(content_type = "application/problem+json")]
 pub(super) struct RequestTimeout(#[to_schema] Problem);
 
-/// The server is stopping and does not read the rest of the body. `accepted` is the number of
+/// The server is stopping or overloaded, and does not read the rest of the body. `accepted` is the number of
 /// published ticks, if the body had ticks.
 #[derive(ToResponse)]
 #[response(content_type = "application/problem+json")]

@@ -9,6 +9,7 @@ use super::delayed_market::DelayedMarket;
 use super::{BuildError, Filters, Hub, HubBuilder, Inner, PreparedStreams, Revocation, Subjects};
 use crate::clock::{Clock, WallClockMonitor};
 use crate::log::Log;
+use crate::overload::Overload;
 
 impl Hub {
     /// Returns a builder for a hub with custom settings.
@@ -41,6 +42,7 @@ impl Hub {
         settings.max_filter_bytes /= shares;
         settings.max_answer_bytes /= shares;
         settings.max_buffered_bytes /= shares;
+        settings.max_send_buffer_bytes /= shares;
         let hub = Self::with(log, (epoch, Clock::start()), settings, Default::default());
         hub.follow_with_delays();
         hub
@@ -51,7 +53,7 @@ impl Hub {
         let clock = live.0.clock.delayed_by(settings.delay);
         let readers = (
             [&live.0.subjects, &live.0.addresses].map(Arc::clone),
-            live.0.revocation.clone(),
+            (live.0.revocation.clone(), live.0.overload.clone()),
             Arc::clone(&live.0.prepared_streams),
         );
         Self::with(log, (live.0.epoch, clock), settings, readers)
@@ -61,9 +63,9 @@ impl Hub {
         log: Arc<Log>,
         (epoch, clock): (Epoch, Clock),
         settings: HubBuilder,
-        ([subjects, addresses], revocation, prepared_streams): (
+        ([subjects, addresses], (revocation, overload), prepared_streams): (
             [Arc<Subjects>; 2],
-            Revocation,
+            (Revocation, Overload),
             Arc<PreparedStreams>,
         ),
     ) -> Self {
@@ -79,6 +81,7 @@ impl Hub {
             addresses,
             revocation,
             prepared_streams,
+            overload,
             clock,
             epoch,
             #[cfg(feature = "http")]

@@ -48,6 +48,7 @@ pub struct HubBuilder {
     pub(super) max_filter_bytes: usize,
     pub(super) max_answer_bytes: usize,
     pub(super) max_buffered_bytes: usize,
+    pub(super) max_send_buffer_bytes: usize,
     pub(super) max_prepared_streams: usize,
     pub(super) max_streams_per_address: Option<u32>,
     pub(super) flush_interval: Duration,
@@ -78,6 +79,7 @@ impl Default for HubBuilder {
             max_filter_bytes: FILTER_BYTES,
             max_answer_bytes: ANSWER_BYTES,
             max_buffered_bytes: KEPT_BYTES,
+            max_send_buffer_bytes: usize::MAX,
             max_prepared_streams: PREPARED_STREAMS,
             max_streams_per_address: None,
             flush_interval: Duration::from_millis(5),
@@ -124,6 +126,16 @@ impl HubBuilder {
     /// accepted nothing for the longest time are cut (backpressure).
     pub const fn max_buffered_bytes(mut self, bytes: usize) -> Self {
         self.max_buffered_bytes = bytes;
+        self
+    }
+
+    /// Sets the memory for the send buffers that the operating system has for the sockets of streams,
+    /// in bytes. Each new stream over TCP gets an even share, from 16 KiB to 128 KiB; the system
+    /// takes up to twice of it while the client reads nothing. So the total is above this limit if
+    /// there are so many streams that the smallest buffers exceed it. Default: no limit, 128 KiB
+    /// for each stream.
+    pub const fn max_send_buffer_bytes(mut self, bytes: usize) -> Self {
+        self.max_send_buffer_bytes = bytes;
         self
     }
 

@@ -12,6 +12,12 @@ use crate::lane::{
 };
 use crate::subscription::Subscription;
 
+/// Size of the system's send buffer for a stream, in bytes: at most the amount in flight to a fast
+/// reader that is far away, at least a batch of some hundred ticks. The system doubles the size for
+/// its own bookkeeping.
+#[cfg(feature = "http")]
+const SEND_BUFFER: std::ops::RangeInclusive<usize> = (16 << 10)..=(128 << 10);
+
 impl Inner {
     /// Opens a stream for an HTTP body.
     pub(crate) fn open_body(&self, subscription: Subscription) -> Arc<BodySlot> {
@@ -28,6 +34,16 @@ impl Inner {
     pub(crate) fn open_socket(&self, socket: HandedOffSocket, subscription: Subscription) {
         self.next_lane()
             .send(Command::Open(NewStream::Socket(socket), subscription));
+    }
+
+    /// Returns the size of the send buffer for a new stream: an even share, within bounds.
+    #[cfg(feature = "http")]
+    pub(crate) fn send_buffer(&self) -> usize {
+        let lanes = self.lanes.get().into_iter().flatten();
+        let streams: u64 = lanes.map(|lane| lane.stats.assigned()).sum();
+        let streams = usize::try_from(streams).unwrap_or(usize::MAX);
+        let share = self.settings.max_send_buffer_bytes / 2 / (streams + 1);
+        share.clamp(*SEND_BUFFER.start(), *SEND_BUFFER.end())
     }
 
     /// Returns the lane with the fewest streams and assigns one more stream to it.
@@ -98,6 +114,7 @@ impl Inner {
                     history_reader,
                     clock,
                     flush_interval,
+                    overload: self.overload.clone(),
                 };
                 if dedicated_threads {
                     start_thread(number, task);

@@ -1,4 +1,5 @@
-//! Limits the bytes that all streams of a lane buffer for slow consumers.
+//! Limits the bytes that all streams of a lane buffer for slow consumers, and closes stalled streams
+//! while the hub is overloaded.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,7 +9,40 @@ use super::{Buffered, Key, Lane, Sink};
 /// Time between two counts of buffered bytes.
 const RECOUNT_INTERVAL: Duration = Duration::from_millis(250);
 
+/// Minimum time without an accepted byte after which a stream counts as stalled. A reader that keeps
+/// up is never blocked for so long.
+const STALLED: Duration = Duration::from_secs(2);
+
+/// The part of the stalled streams that is closed at once under overload, and the minimum number.
+const STALLED_SHARE: usize = 8;
+const MIN_STALLED: usize = 16;
+
 impl<S: Sink> Lane<S> {
+    /// Closes some of the streams that have accepted nothing for the longest time. The system then
+    /// frees what it has kept for them.
+    pub(crate) fn close_stalled(&mut self, now: Duration) {
+        let streams = self.streams.iter();
+        let stalled = streams.filter(|(_, stream)| {
+            stream.blocked && !stream.waiting() && stream.last_write + STALLED <= now
+        });
+        let mut stalled: Vec<_> = stalled.map(|(key, own)| (own.last_write, key)).collect();
+        stalled.sort_unstable();
+        stalled.truncate(stalled.len().div_ceil(STALLED_SHARE).max(MIN_STALLED));
+        if stalled.is_empty() {
+            return;
+        }
+        tracing::warn!(
+            closed = stalled.len(),
+            "the server is overloaded; the streams that are stuck the longest are closed"
+        );
+        self.stats.shed(stalled.len());
+        for (_, key) in stalled {
+            self.streams[key].sink.cut();
+            self.mark_closed(key);
+        }
+        self.remove_closed();
+    }
+
     /// Cuts the streams that have accepted nothing for the longest time, if all streams together
     /// buffer too much.
     pub(super) fn enforce_buffer_limit(&mut self, now: Duration) {

@@ -64,6 +64,10 @@ impl<S: Sink> Lane<S> {
 
     /// Records the delay of each tick of the last flush, after the ticks have been passed on.
     pub(crate) fn note_delays(&mut self, now: Duration) {
+        // The oldest tick comes first.
+        if let Some(first) = self.arrivals.first() {
+            self.stats.flushed(now.saturating_sub(*first), now);
+        }
         for arrived in self.arrivals.drain(..) {
             self.stats.delayed(now.saturating_sub(arrived));
         }

@@ -28,6 +28,8 @@ pub(crate) enum Command {
     History(Box<HistoryResponse>),
     /// Ends the streams of viewers that may no longer read.
     Revoke,
+    /// Closes some of the streams that have accepted nothing for the longest time.
+    CloseStalled,
     /// Ends this number of streams at their current position.
     End(usize),
     /// Ends every stream, including new streams, once the stream has been sent everything.

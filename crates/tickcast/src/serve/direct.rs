@@ -13,11 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::events::Handoff;
 use crate::lane::HandedOffSocket;
 
-/// Size of the kernel's send buffer for a stream, in bytes: the amount in flight to a fast reader
-/// that is far away. The system doubles the size for its own bookkeeping.
-const SEND_BUFFER_BYTES: usize = 128 << 10;
-
-/// Maximum number of unsent bytes in that buffer. A reader with more unsent bytes is behind, and
+/// Maximum number of unsent bytes in the system's send buffer. A reader with more unsent bytes is behind, and
 /// receives newer data if the data waits in the tape.
 const MAX_UNSENT_BYTES: u32 = 16 << 10;
 
@@ -65,7 +61,7 @@ pub(super) fn hand_over(
     let Ok(stream) = socket.into_std() else {
         return;
     };
-    tune(&stream);
+    tune(&stream, hub.send_buffer());
     hub.open_socket(
         HandedOffSocket {
             stream,
@@ -80,11 +76,11 @@ pub(super) fn hand_over(
 
 /// Sets small buffers, so that waiting data stays behind the cursor and does not become stale in
 /// the kernel.
-fn tune(stream: &std::net::TcpStream) {
+fn tune(stream: &std::net::TcpStream, send_buffer: usize) {
     let socket = SockRef::from(stream);
     #[cfg(target_os = "linux")]
     let _ = socket.set_tcp_notsent_lowat(MAX_UNSENT_BYTES);
-    let _ = socket.set_send_buffer_size(SEND_BUFFER_BYTES);
+    let _ = socket.set_send_buffer_size(send_buffer);
 }
 
 /// Writes the status line and the headers. `framing` gives the length of the body. The connection

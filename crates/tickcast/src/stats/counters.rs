@@ -10,6 +10,13 @@ use super::feed::FeedCounters;
 use super::{FeedEventKind, HubStats, SourceStats, SymbolStats};
 use crate::source_state::SourceState;
 
+/// How long the delay of a flush counts.
+const LAG_MEMORY: Duration = Duration::from_secs(1);
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// The counters of a lane, with one writer and any number of readers.
 #[derive(Debug, Default)]
 pub(crate) struct LaneStats {
@@ -22,6 +29,13 @@ pub(crate) struct LaneStats {
     buffered_bytes: AtomicU64,
     /// Number of writes that sinks refused.
     refusals: AtomicU64,
+    /// Number of stalled streams that were closed because of overload.
+    shed: AtomicU64,
+    /// The uptime at which the current turn began, in microseconds. 0: the lane rests.
+    turn_began: AtomicU64,
+    /// The longest delay of the last flush, and the uptime at its end, in microseconds.
+    last_delay: AtomicU64,
+    last_flush: AtomicU64,
     events: AtomicU64,
     bytes: AtomicU64,
     delays: DelayCounters,
@@ -46,6 +60,7 @@ impl LaneStats {
     pub(crate) fn reset_gauges(&self) {
         self.assigned.store(0, Relaxed);
         self.buffered_bytes.store(0, Relaxed);
+        self.rest();
         self.streams.store(0, Relaxed);
     }
 
@@ -82,6 +97,43 @@ impl LaneStats {
         self.delays.count(delay);
     }
 
+    pub(crate) fn shed(&self, streams: usize) {
+        self.shed.fetch_add(streams as u64, Relaxed);
+    }
+
+    /// Records that a turn of the lane begins at this uptime.
+    pub(crate) fn begin_turn(&self, now: Duration) {
+        self.turn_began.store(micros(now).max(1), Relaxed);
+    }
+
+    /// Records that the lane rests.
+    pub(crate) fn rest(&self) {
+        self.turn_began.store(0, Relaxed);
+    }
+
+    /// Records the longest delay of a flush that ends now.
+    pub(crate) fn flushed(&self, delay: Duration, now: Duration) {
+        self.last_delay.store(micros(delay), Relaxed);
+        self.last_flush.store(micros(now), Relaxed);
+    }
+
+    /// Returns how late the lane is: the time of its current turn, or the longest delay of its last
+    /// flush if that was a moment ago.
+    pub(crate) fn lag(&self, now: Duration) -> Duration {
+        let now = micros(now);
+        let turn = match self.turn_began.load(Relaxed) {
+            0 => 0,
+            began => now.saturating_sub(began),
+        };
+        let is_recent = now.saturating_sub(self.last_flush.load(Relaxed)) < micros(LAG_MEMORY);
+        let delay = if is_recent {
+            self.last_delay.load(Relaxed)
+        } else {
+            0
+        };
+        Duration::from_micros(turn.max(delay))
+    }
+
     pub(crate) fn streams(&self) -> u64 {
         self.streams.load(Relaxed)
     }
@@ -89,6 +141,7 @@ impl LaneStats {
     /// Adds the counters of the lane to `total`.
     pub(crate) fn add_to(&self, total: &mut HubStats) {
         total.streams += self.streams();
+        total.streams_shed += self.shed.load(Relaxed);
         total.buffered_bytes += self.buffered_bytes.load(Relaxed);
         total.ticks_delivered += self.events.load(Relaxed);
         total.bytes_sent += self.bytes.load(Relaxed);

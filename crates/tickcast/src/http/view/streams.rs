@@ -35,6 +35,8 @@ pub(in crate::http) type StreamPlaces = (
 /// The reason why a stream has to come back later.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::http) enum StreamRefusal {
+    #[error("the server is overloaded")]
+    Overload,
     #[error(transparent)]
     Filter(#[from] FilterRefusal),
     #[error("the subject already has {0} streams, which is the limit")]
@@ -81,6 +83,9 @@ impl View {
         &self,
         mut subscription: Subscription,
     ) -> Result<AcceptedStream, StreamRefusal> {
+        if self.hub.inner().refuses_stream() {
+            return Err(StreamRefusal::Overload);
+        }
         let open = |(subject, max)| {
             let permit = self.hub.open_for(subject, max);
             permit.ok_or(StreamRefusal::Streams(max))

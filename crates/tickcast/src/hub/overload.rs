@@ -1,0 +1,67 @@
+//! What the hub does under overload.
+
+use super::{Hub, Inner};
+use crate::lane::Command;
+use crate::overload::OverloadStep;
+
+impl Hub {
+    /// Tells the hub how near the program is to the end of what it has: 0 is idle, 1 is the limit.
+    /// Whoever measures the memory and the descriptors of the program calls this a few times a
+    /// second; nothing else sets it. The hub takes the [steps](OverloadStep) of this pressure,
+    /// and returns the last of them. While streams are to be closed, each call closes some.
+    ///
+    /// ```
+    /// use tickcast::{Hub, OverloadStep};
+    ///
+    /// let hub = Hub::builder().build();
+    /// assert_eq!(hub.set_pressure(0.82), OverloadStep::RefuseStreams);
+    /// assert_eq!(hub.set_pressure(0.78), OverloadStep::RefuseStreams, "a step ends 0.04 lower");
+    /// assert_eq!(hub.set_pressure(0.70), OverloadStep::None);
+    /// ```
+    pub fn set_pressure(&self, pressure: f64) -> OverloadStep {
+        let step = self.overload().at(pressure);
+        let before = self.0.overload.set(step);
+        match step {
+            OverloadStep::None if before > step => tracing::info!("the overload is over"),
+            _ if before != step => {
+                tracing::warn!(pressure, step = step.name(), "the server is overloaded");
+            }
+            _ => {}
+        }
+        if step >= OverloadStep::CloseStalled {
+            for hub in self.markets() {
+                for lane in hub.lanes() {
+                    lane.inbox.send(Command::CloseStalled);
+                }
+            }
+        }
+        step
+    }
+
+    /// Returns the last step that the hub takes against overload now.
+    #[must_use]
+    pub fn overload(&self) -> OverloadStep {
+        self.0.overload.step()
+    }
+
+    /// Returns how long the oldest tick has waited that a lane has not passed on yet, or the delay
+    /// of the newest flush if that is longer.
+    #[must_use]
+    pub fn lane_lag(&self) -> std::time::Duration {
+        let now = self.0.clock.uptime();
+        let hubs: Vec<_> = self.markets().collect();
+        let lags = hubs
+            .iter()
+            .flat_map(Self::lanes)
+            .map(|lane| lane.stats.lag(now));
+        lags.max().unwrap_or_default()
+    }
+}
+
+impl Inner {
+    /// Checks whether new streams are refused now, and counts the stream that asks.
+    #[cfg(feature = "http")]
+    pub(crate) fn refuses_stream(&self) -> bool {
+        self.overload.refuses_stream()
+    }
+}
