@@ -236,7 +236,6 @@ impl TestServer {
         );
     }
 
-    /// Waits until the number of open streams is `count`.
     /// Returns the value of a metric without labels.
     pub(crate) async fn metric(&self, name: &str) -> u64 {
         let request = self.http.get(format!("{}/metrics", self.admin));
@@ -247,6 +246,7 @@ impl TestServer {
         value.unwrap().parse().unwrap()
     }
 
+    /// Waits until the number of open streams is `count`.
     pub(crate) async fn wait_for_streams(&self, count: u64) {
         eventually(async || self.get("/v1/status").await.1["streams"].as_u64() == Some(count))
             .await;

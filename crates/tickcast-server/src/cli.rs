@@ -196,7 +196,20 @@ pub(crate) struct Layer {
     #[arg(long, env = "TICKCAST_MAX_STREAMS_PER_ADDRESS", value_name = "N")]
     pub(crate) max_streams_per_address: Option<u32>,
 
-    /// Networks of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8,fd00::/8
+    /// Maximum number of streams that one address may open in a second [default: no limit]
+    #[arg(long, env = "TICKCAST_MAX_OPENS_PER_ADDRESS", value_name = "N")]
+    pub(crate) max_opens_per_address: Option<u32>,
+
+    /// Header in which trusted proxies name their clients: x-forwarded-for, or forwarded (RFC 7239)
+    /// [default: x-forwarded-for]
+    #[arg(long, env = "TICKCAST_FORWARDED_HEADER", value_name = "HEADER")]
+    pub(crate) forwarded_header: Option<ForwardedHeader>,
+
+    /// Connections of trusted proxies begin with a header of the PROXY protocol (version 1 or 2)
+    #[arg(long, env = "TICKCAST_PROXY_PROTOCOL", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) proxy_protocol: Option<bool>,
+
+    /// Networks of proxies that are believed who their clients are, such as 10.0.0.0/8,fd00::/8
     /// [default: none]
     #[arg(
         long,
@@ -301,6 +314,28 @@ pub(crate) enum Sync {
 pub(crate) enum TlsMode {
     /// A new certificate for each start, which no client trusts
     SelfSigned,
+}
+
+/// The header in which proxies name their clients. Only one is read: a proxy that writes one of
+/// them passes on what a client has written into the other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ForwardedHeader {
+    /// X-Forwarded-For
+    #[default]
+    XForwardedFor,
+    /// Forwarded (RFC 7239)
+    Forwarded,
+}
+
+impl ForwardedHeader {
+    /// Returns the name of the header.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::XForwardedFor => "x-forwarded-for",
+            Self::Forwarded => "forwarded",
+        }
+    }
 }
 
 /// How sockets are written.

@@ -9,6 +9,8 @@ use anyhow::Context;
 use axum::Router;
 use axum::http::{Method, header};
 use axum::middleware;
+use axum::serve::Listener;
+use ipnet::IpNet;
 use tickcast::Hub;
 use tickcast::http::Problem;
 use tokio::net::{TcpListener, TcpSocket};
@@ -20,6 +22,7 @@ use crate::access::Origins;
 use crate::auth::{PublishToken, PublishTokens};
 use crate::exit::CliError;
 use crate::overload::LastPressure;
+use crate::proxy_protocol::ProxyListener;
 use crate::reload::Reload;
 use crate::settings::{Loader, Settings};
 use crate::source::SourceManager;
@@ -109,7 +112,8 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
         .fallback(slashes::fallback)
         .method_not_allowed_fallback(|| async { Problem::no_method() })
         .layer(cors);
-    let app = client_address::add(app, settings.trusted_proxies)
+    let proxies = settings.addresses.proxy_protocol_from().to_vec();
+    let app = client_address::add(app, settings.addresses)
         .layer(middleware::map_response(security_headers::add));
 
     let drain = settings.drain.0;
@@ -119,7 +123,7 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
         tasks.spawn(tls::watch(own, stop.clone()));
     }
     tasks.spawn(serving(
-        (public, settings.tls),
+        (public, proxies.clone(), settings.tls),
         app,
         settings.max_connections,
         stop.clone().cancelled_owned(),
@@ -127,7 +131,12 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     if let (Some(redirect), Some(port)) = (redirect, addresses[0].map(|own| own.port())) {
         let stop = stop.clone().cancelled_owned();
         let redirects = tls::redirect_router(port);
-        tasks.spawn(serving((redirect, None), redirects, OPERATORS, stop));
+        tasks.spawn(serving(
+            (redirect, proxies, None),
+            redirects,
+            OPERATORS,
+            stop,
+        ));
     }
     let pressure = LastPressure::default();
     tasks.spawn(overload::watch(
@@ -140,7 +149,7 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     let operators = admin::router(&hub, &reload, pressure);
     let operators = operators.layer(middleware::map_response(security_headers::add));
     tokio::spawn(serving(
-        (private, settings.admin_tls),
+        (private, Vec::new(), settings.admin_tls),
         operators,
         OPERATORS,
         pending(),
@@ -217,8 +226,11 @@ fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
         .require_viewer(settings.access.by_token())
         .delays(settings.access.delays().iter().copied())
         .io_backend(settings.io_backend.into());
-    if let Some(max) = settings.max_streams_per_address {
+    if let Some(max) = settings.addresses.max_streams {
         builder = builder.max_streams_per_address(max);
+    }
+    if let Some(max) = settings.addresses.max_opens {
+        builder = builder.max_opens_per_address(max);
     }
     let Some((folder, options)) = &settings.data else {
         if !settings.access.delays().is_empty() {
@@ -261,30 +273,39 @@ fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     listen().with_context(|| format!("cannot listen on {address} ({setting})"))
 }
 
-/// Serves an application over TCP, or over TLS, until `stop`.
+/// Serves an application over TCP, or over TLS, until `stop`. The connections of `proxies` begin with
+/// a header.
 async fn serving(
-    (tcp, tls): (TcpListener, Option<TlsSettings>),
+    (tcp, proxies, tls): (TcpListener, Vec<IpNet>, Option<TlsSettings>),
+    app: Router,
+    max_connections: usize,
+    stop: impl Future<Output = ()> + Send + 'static,
+) {
+    match tls {
+        None if proxies.is_empty() => serving_on(tcp, app, max_connections, stop).await,
+        None => {
+            let listener = ProxyListener::new(tcp, proxies);
+            serving_on(listener, app, max_connections, stop).await;
+        }
+        Some(tls) => {
+            let listener = TlsListener::new(ProxyListener::new(tcp, proxies), tls.config);
+            serving_on(listener, app, max_connections, stop).await;
+        }
+    }
+}
+
+async fn serving_on(
+    listener: impl Listener<Addr = SocketAddr>,
     app: Router,
     max_connections: usize,
     stop: impl Future<Output = ()> + Send + 'static,
 ) {
     // The grace time is not limited here, because the drain time also limits this server.
-    match tls {
-        None => {
-            tickcast::serve(tcp, app)
-                .grace(Duration::MAX)
-                .max_connections(max_connections)
-                .with_graceful_shutdown(stop)
-                .await;
-        }
-        Some(tls) => {
-            tickcast::serve(TlsListener::new(tcp, tls.config), app)
-                .grace(Duration::MAX)
-                .max_connections(max_connections)
-                .with_graceful_shutdown(stop)
-                .await;
-        }
-    }
+    tickcast::serve(listener, app)
+        .grace(Duration::MAX)
+        .max_connections(max_connections)
+        .with_graceful_shutdown(stop)
+        .await;
 }
 
 fn announce(addresses: [Option<SocketAddr>; 2], tls: &Option<TlsSettings>, simulated: bool) {

@@ -20,13 +20,13 @@ use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
-use ipnet::IpNet;
 use tickcast::tape::{Options as TapeOptions, Sync as TapeSync};
 use tickcast::{Limits, Publisher, SourceOptions};
 
 use crate::access::{AccessSettings, AccessTable, Origins};
 use crate::auth::PublishToken;
 use crate::cli::{IoBackend, Layer, LogFormat, Sync};
+use crate::client_address::AddressSettings;
 use crate::source::{SourceSpec, SourceTable, make_names_unique};
 use crate::tls::TlsSettings;
 pub(crate) use error::SettingsError;
@@ -60,9 +60,7 @@ pub(crate) struct Settings {
     /// allows.
     pub(crate) max_connections: usize,
     pub(crate) max_prepared_streams: usize,
-    /// Maximum number of streams of one address, if there is one.
-    pub(crate) max_streams_per_address: Option<u32>,
-    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) addresses: AddressSettings,
     pub(crate) limits: Limits,
     /// Maximum number of bytes of all filters in use.
     pub(crate) max_filter_bytes: usize,
@@ -108,11 +106,12 @@ impl SettingRow {
 const MIN_RETENTION_BYTES: u64 = 4 << 20;
 
 /// Origin of a value.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) enum SettingOrigin {
     Flag,
     Environment,
     File,
+    #[default]
     Default,
 }
 
@@ -198,7 +197,7 @@ impl Settings {
             file.max_prepared_streams,
             10_000,
         );
-        let (max_streams_per_address, trusted_proxies) = layers.pick_addresses(&flags, &file);
+        let addresses = layers.pick_addresses(&flags, &file)?;
         let limits = layers.pick_limits(&flags, &file, memory::fitting(available))?;
         let post_options = SourceOptions::default();
         let max_ahead = layers
@@ -245,8 +244,7 @@ impl Settings {
             io_backend,
             max_connections,
             max_prepared_streams,
-            max_streams_per_address,
-            trusted_proxies,
+            addresses,
             limits,
             max_filter_bytes: memory::shared_bytes(available),
             max_answer_bytes: memory::shared_bytes(available),

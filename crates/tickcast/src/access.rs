@@ -14,6 +14,8 @@ use crate::rate::Rate;
 #[cfg(feature = "http")]
 pub use crate::source_name::SourceName;
 #[cfg(feature = "http")]
+pub(crate) use client_address::AddressGroup;
+#[cfg(feature = "http")]
 pub use client_address::ClientAddress;
 #[cfg(feature = "http")]
 pub(crate) use grant::Admission;

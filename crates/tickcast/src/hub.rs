@@ -9,6 +9,8 @@ mod ending;
 mod filters;
 mod lanes;
 mod not_prepared;
+#[cfg(feature = "http")]
+mod open_rate;
 mod overload;
 mod prepared_streams;
 mod revocation;
@@ -28,6 +30,8 @@ pub(crate) use delayed_market::NoMarket;
 use filters::Filters;
 pub(crate) use filters::{FilterRefusal, PreparedFilter};
 pub(crate) use not_prepared::NotPrepared;
+#[cfg(feature = "http")]
+use open_rate::OpenRate;
 use prepared_streams::PreparedStreams;
 pub(crate) use revocation::Revocation;
 pub(crate) use subjects::SubjectPermit;
@@ -79,6 +83,9 @@ pub(crate) struct Inner {
     subjects: Arc<Subjects>,
     /// The open streams of each address.
     addresses: Arc<Subjects>,
+    /// The streams that each address has opened in this second.
+    #[cfg(feature = "http")]
+    opened: Arc<OpenRate>,
     revocation: Revocation,
     prepared_streams: Arc<PreparedStreams>,
     overload: Overload,
@@ -315,6 +322,20 @@ impl Hub {
     #[cfg(feature = "http")]
     pub(crate) fn address_limit(&self) -> Option<u32> {
         self.0.settings.max_streams_per_address
+    }
+
+    /// Returns the maximum number of streams that an address may open in a second, unless it has
+    /// opened as many.
+    #[cfg(feature = "http")]
+    pub(crate) fn check_opens(&self, address: ClientAddress) -> Result<(), u32> {
+        let Some(max) = self.0.settings.max_opens_per_address else {
+            return Ok(());
+        };
+        let now = self.0.clock.uptime();
+        match self.0.opened.admit(address.group(), max, now) {
+            true => Ok(()),
+            false => Err(max),
+        }
     }
 
     /// Counts one more stream of an address, unless it already has `max` streams.

@@ -6,10 +6,24 @@ use std::sync::{Arc, OnceLock};
 use tickcast_core::{Epoch, Sequencer};
 
 use super::delayed_market::DelayedMarket;
+#[cfg(feature = "http")]
+use super::open_rate::OpenRate;
 use super::{BuildError, Filters, Hub, HubBuilder, Inner, PreparedStreams, Revocation, Subjects};
 use crate::clock::{Clock, WallClockMonitor};
 use crate::log::Log;
 use crate::overload::Overload;
+
+/// What the markets of a hub share: the counts and the rules for all their readers.
+#[derive(Default)]
+struct Shared {
+    subjects: Arc<Subjects>,
+    addresses: Arc<Subjects>,
+    #[cfg(feature = "http")]
+    opened: Arc<OpenRate>,
+    revocation: Revocation,
+    overload: Overload,
+    prepared_streams: Arc<PreparedStreams>,
+}
 
 impl Hub {
     /// Returns a builder for a hub with custom settings.
@@ -43,7 +57,7 @@ impl Hub {
         settings.max_answer_bytes /= shares;
         settings.max_buffered_bytes /= shares;
         settings.max_send_buffer_bytes /= shares;
-        let hub = Self::with(log, (epoch, Clock::start()), settings, Default::default());
+        let hub = Self::with(log, (epoch, Clock::start()), settings, Shared::default());
         hub.follow_with_delays();
         hub
     }
@@ -51,24 +65,33 @@ impl Hub {
     /// Creates a market that is behind `live`.
     pub(super) fn delayed(live: &Self, log: Arc<Log>, settings: HubBuilder) -> Self {
         let clock = live.0.clock.delayed_by(settings.delay);
-        let readers = (
-            [&live.0.subjects, &live.0.addresses].map(Arc::clone),
-            (live.0.revocation.clone(), live.0.overload.clone()),
-            Arc::clone(&live.0.prepared_streams),
-        );
-        Self::with(log, (live.0.epoch, clock), settings, readers)
+        let shared = Shared {
+            subjects: Arc::clone(&live.0.subjects),
+            addresses: Arc::clone(&live.0.addresses),
+            #[cfg(feature = "http")]
+            opened: Arc::clone(&live.0.opened),
+            revocation: live.0.revocation.clone(),
+            overload: live.0.overload.clone(),
+            prepared_streams: Arc::clone(&live.0.prepared_streams),
+        };
+        Self::with(log, (live.0.epoch, clock), settings, shared)
     }
 
     fn with(
         log: Arc<Log>,
         (epoch, clock): (Epoch, Clock),
         settings: HubBuilder,
-        ([subjects, addresses], (revocation, overload), prepared_streams): (
-            [Arc<Subjects>; 2],
-            (Revocation, Overload),
-            Arc<PreparedStreams>,
-        ),
+        shared: Shared,
     ) -> Self {
+        let Shared {
+            subjects,
+            addresses,
+            #[cfg(feature = "http")]
+            opened,
+            revocation,
+            overload,
+            prepared_streams,
+        } = shared;
         let delayed = settings.delays.iter().copied().map(DelayedMarket::new);
         Self(Arc::new(Inner {
             delayed: delayed.collect(),
@@ -79,6 +102,8 @@ impl Hub {
             filters: Filters::default(),
             subjects,
             addresses,
+            #[cfg(feature = "http")]
+            opened,
             revocation,
             prepared_streams,
             overload,

@@ -51,6 +51,7 @@ pub struct HubBuilder {
     pub(super) max_send_buffer_bytes: usize,
     pub(super) max_prepared_streams: usize,
     pub(super) max_streams_per_address: Option<u32>,
+    pub(super) max_opens_per_address: Option<u32>,
     pub(super) flush_interval: Duration,
     pub(super) lanes: usize,
     pub(super) dedicated_threads: bool,
@@ -82,6 +83,7 @@ impl Default for HubBuilder {
             max_send_buffer_bytes: usize::MAX,
             max_prepared_streams: PREPARED_STREAMS,
             max_streams_per_address: None,
+            max_opens_per_address: None,
             flush_interval: Duration::from_millis(5),
             lanes: std::thread::available_parallelism().map_or(1, usize::from),
             dedicated_threads: false,
@@ -152,6 +154,14 @@ impl HubBuilder {
     /// limit, because all clients behind a proxy have its address.
     pub const fn max_streams_per_address(mut self, streams: u32) -> Self {
         self.max_streams_per_address = Some(streams);
+        self
+    }
+
+    /// Sets how many streams one address may open in a second. A further stream is told to come back
+    /// later. The addresses are those of
+    /// [`max_streams_per_address`](Self::max_streams_per_address). Default: no limit.
+    pub const fn max_opens_per_address(mut self, streams: u32) -> Self {
+        self.max_opens_per_address = Some(streams);
         self
     }
 

@@ -43,6 +43,8 @@ pub(in crate::http) enum StreamRefusal {
     Streams(u32),
     #[error("the address of the client already has {0} streams, which is the limit")]
     Address(u32),
+    #[error("the address of the client has opened {0} streams in this second, which is the limit")]
+    Opens(u32),
     #[error("the prepared stream already has {MAX_READERS} readers, which is the limit")]
     Readers,
 }
@@ -85,6 +87,11 @@ impl View {
     ) -> Result<AcceptedStream, StreamRefusal> {
         if self.hub.inner().refuses_stream() {
             return Err(StreamRefusal::Overload);
+        }
+        if let Some(address) = self.address {
+            self.hub
+                .check_opens(address)
+                .map_err(StreamRefusal::Opens)?;
         }
         let open = |(subject, max)| {
             let permit = self.hub.open_for(subject, max);
