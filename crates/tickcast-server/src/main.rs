@@ -3,6 +3,7 @@
 mod access;
 mod admin;
 mod api;
+mod app;
 mod auth;
 mod bench;
 mod cli;

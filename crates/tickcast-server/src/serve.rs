@@ -7,18 +7,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use axum::Router;
-use axum::http::{Method, header};
 use axum::middleware;
 use axum::serve::Listener;
 use ipnet::IpNet;
 use tickcast::Hub;
-use tickcast::http::Problem;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower_http::cors::CorsLayer;
 
-use crate::access::Origins;
 use crate::auth::{PublishToken, PublishTokens};
 use crate::exit::CliError;
 use crate::overload::LastPressure;
@@ -27,10 +23,7 @@ use crate::reload::Reload;
 use crate::settings::{Loader, Settings};
 use crate::source::SourceManager;
 use crate::tls::{TlsListener, TlsSettings};
-use crate::{
-    access, admin, api, auth, client_address, logging, overload, page, security_headers, slashes,
-    tls,
-};
+use crate::{admin, app, auth, client_address, logging, overload, security_headers, tls};
 
 /// Drain time per stream. With this time, 1000 clients reconnect within a second, not all at once.
 /// All streams together get at most three quarters of the drain time. The rest is for writes in
@@ -97,21 +90,7 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     );
     settings.access.revoked().apply(&hub);
     let reload = Arc::new(reload);
-    let by_token = settings.access.by_token();
-    let cors = cors(by_token, &settings.origins);
-    let app = access::router(&hub, settings.access, settings.origins)
-        .merge(publishers)
-        .merge(if by_token {
-            access::quiet_health_router(&hub)
-        } else {
-            hub.health_router()
-        })
-        .merge(page::router())
-        .merge(api::router());
-    let app = app
-        .fallback(slashes::fallback)
-        .method_not_allowed_fallback(|| async { Problem::no_method() })
-        .layer(cors);
+    let app = app::router(&hub, publishers, settings.access, settings.origins);
     let proxies = settings.addresses.proxy_protocol_from().to_vec();
     let app = client_address::add(app, settings.addresses)
         .layer(middleware::map_response(security_headers::add));
@@ -180,36 +159,6 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     hub.close();
     tracing::info!("stopped");
     Ok(())
-}
-
-/// Returns the CORS rules. Any page may read a stream, resume a stream, and change or end a stream
-/// whose name the page knows, because no answer to another origin can be read with a cookie. No page may
-/// publish. If the settings name origins, only their pages may read, and with cookies. CORS always allows `POST`, so `Authorization` is among the allowed headers only if
-/// readers need it; a page then still needs the token of a publisher to publish.
-fn cors(by_token: bool, origins: &Origins) -> CorsLayer {
-    let last_event_id = header::HeaderName::from_static("last-event-id");
-    let authorization = by_token.then_some(header::AUTHORIZATION);
-    let layer = match origins.list() {
-        [] => CorsLayer::new().allow_origin(tower_http::cors::Any),
-        list => CorsLayer::new()
-            .allow_origin(list.to_vec())
-            .allow_credentials(true),
-    };
-    layer
-        .allow_methods([Method::GET, Method::PATCH, Method::DELETE])
-        .allow_headers(
-            [
-                header::ACCEPT,
-                header::CACHE_CONTROL,
-                header::CONTENT_TYPE,
-                last_event_id,
-            ]
-            .into_iter()
-            .chain(authorization)
-            .collect::<Vec<_>>(),
-        )
-        .expose_headers([header::ETAG])
-        .max_age(Duration::from_secs(86_400))
 }
 
 /// Opens the hub, with the tape in memory or on disk as the settings say.
