@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "here a failed unwrap is a failed test")]
 
+mod access_table;
 mod addresses;
 mod answers;
 mod attack;
