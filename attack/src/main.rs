@@ -1,9 +1,11 @@
-//! `attack` starts the server for each attack and measures the effect on other clients.
+//! `attack` starts the server for each attack and measures the effect on other clients. `timing` measures
+//! whether the time of an answer tells what a reader may not know.
 
 mod health;
 mod others;
 mod run;
 mod server;
+mod timing;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
 struct Options {
     program: PathBuf,
     attacks: Vec<&'static Attack>,
+    timing: bool,
     size: Option<usize>,
     symbols: Option<usize>,
     on_disk: bool,
@@ -40,6 +43,12 @@ struct Options {
 fn run_attacks(arguments: &[String]) -> Result<()> {
     let options = parse(arguments)?;
     rlimit::increase_nofile_limit(u64::MAX).context("cannot raise the limit of open files")?;
+    if options.timing {
+        timing::run(&options.program)?;
+    }
+    if options.attacks.is_empty() {
+        return Ok(());
+    }
     println!("{TABLE_HEAD}");
     let mut failed = Vec::new();
     for attack in &options.attacks {
@@ -112,13 +121,14 @@ fn parse(arguments: &[String]) -> Result<Options> {
             "--size" => options.size = Some(number(argument, value()?)?),
             "--symbols" => options.symbols = Some(number(argument, value()?)?),
             "--on-disk" => options.on_disk = true,
+            "timing" => options.timing = true,
             name => {
                 let attack = ATTACKS.iter().find(|attack| attack.name == name);
                 options.attacks.push(attack.with_context(|| unknown(name))?);
             }
         }
     }
-    if options.attacks.is_empty() {
+    if options.attacks.is_empty() && !options.timing {
         options.attacks = ATTACKS.iter().collect();
     }
     Ok(options)
@@ -131,7 +141,7 @@ fn number(name: &str, value: &str) -> Result<usize> {
 
 fn unknown(name: &str) -> String {
     let mut text = format!(
-        "attack {name:?} is unknown; expected --size N, --symbols N, --on-disk, or an attack:"
+        "attack {name:?} is unknown; expected --size N, --symbols N, --on-disk, timing, or an attack:"
     );
     for attack in &ATTACKS {
         text.push_str(&format!(
