@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::workspace::{build_dist, root};
 
 /// Builds the programs and runs the attacks. The arguments are the arguments of `attack/`: names of
-/// attacks (default: all), `--size N`, `--symbols N`, `--on-disk`.
+/// attacks (default: all), `timing`, `--size N`, `--symbols N`, `--on-disk`.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     std::env::set_current_dir(root()?)?;
     let programs = build_dist(&["tickcast-server", "attack"])?;

@@ -19,7 +19,7 @@ usage: cargo xtask test
        cargo xtask names | circles
        cargo xtask bench [CASE…] [--rounds N] | bench instructions | bench against REV [CASE…] [--pairs N]
        cargo xtask ledger [--runs N] [--seconds N]
-       cargo xtask attack [NAME…] [--size N] [--symbols N] [--on-disk]";
+       cargo xtask attack [NAME…] [timing] [--size N] [--symbols N] [--on-disk]";
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
