@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use reqwest::{Certificate, Client, StatusCode};
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tempfile::TempDir;
 
@@ -16,13 +17,13 @@ use crate::resumable::{data, short};
 use crate::server::{TOKEN, TestServer, eventually, serving, tickcast};
 
 /// An authority, with a folder for the files of its certificates.
-struct Authority {
+pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: TempDir,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -31,12 +32,12 @@ impl Authority {
         Self { issuer, folder }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Writes a certificate for these names, and its key, as `name.pem` and `name.key`.
-    fn issue(&self, name: &str, names: &[&str]) -> (String, String) {
+    pub(crate) fn issue(&self, name: &str, names: &[&str]) -> (String, String) {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(names)
@@ -57,6 +58,18 @@ impl Authority {
     fn client(&self) -> Client {
         let root = Certificate::from_pem(self.issuer.pem().as_bytes()).unwrap();
         Client::builder().tls_certs_only([root]).build().unwrap()
+    }
+
+    /// Returns the settings of a server with a certificate.
+    pub(crate) fn server_config(&self, cert: &str, key: &str) -> Arc<rustls::ServerConfig> {
+        let certificates = CertificateDer::pem_file_iter(cert).unwrap();
+        let certificates = certificates.map(Result::unwrap).collect();
+        let key = PrivateKeyDer::from_pem_file(key).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = rustls::ServerConfig::builder_with_provider(provider);
+        let builder = builder.with_safe_default_protocol_versions().unwrap();
+        let builder = builder.with_no_client_auth();
+        Arc::new(builder.with_single_cert(certificates, key).unwrap())
     }
 
     /// Returns the settings of a client without TLS library of its own.

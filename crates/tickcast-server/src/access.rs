@@ -1,5 +1,7 @@
 //! Access: a token says what its reader may read, or its publisher may publish.
 
+mod key;
+mod key_set;
 mod keys;
 mod origins;
 mod presented;
@@ -18,9 +20,13 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::json;
 use tickcast::Hub;
+use tickcast::access::UnknownYet;
 use tickcast::http::{NoParameters, Problem};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use keys::{Keys, TokenError};
+use key::TokenError;
+use keys::Keys;
 pub(crate) use origins::Origins;
 use presented::PresentedError;
 pub(crate) use presented::has_token;
@@ -33,7 +39,7 @@ const NAMED_STREAMS: &str = "/v1/streams/";
 /// Checks the tokens of readers.
 struct Access {
     hub: Hub,
-    keys: Keys,
+    keys: Arc<Keys>,
     cookie: Option<String>,
     origins: Origins,
 }
@@ -82,14 +88,17 @@ async fn identify(State(access): State<Arc<Access>>, mut request: Request, next:
         Err(error) => return Problem::from(error).into_response(),
     };
     if let Some(token) = token {
-        match access
-            .keys
-            .verify(&token, access.hub.steady_time(), SystemTime::now().into())
-        {
+        let now = (access.hub.steady_time(), SystemTime::now().into());
+        match access.keys.verify_or_load(&token, now).await {
             Ok(viewer) => _ = request.extensions_mut().insert(viewer),
             // The name of a stream is a permission of its own. A cookie that has expired comes
             // along unasked.
             Err(_) if request.uri().path().starts_with(NAMED_STREAMS) => {}
+            Err(error @ TokenError::NoKeys) => {
+                _ = request
+                    .extensions_mut()
+                    .insert(UnknownYet(error.to_string().into()));
+            }
             Err(error) => return challenge(Problem::from(error).into_response()),
         }
     }
@@ -98,6 +107,26 @@ async fn identify(State(access): State<Arc<Access>>, mut request: Request, next:
         return challenge(response);
     }
     response
+}
+
+/// Loads the keys of readers that come from the addresses of issuers, until `stop`. Without its first
+/// keys, the server is not ready.
+pub(crate) fn load_keys(
+    keys: &Arc<Keys>,
+    hub: &Hub,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) {
+    for number in 0..keys.sets().len() {
+        let (keys, hub, stop) = (Arc::clone(keys), hub.clone(), stop.clone());
+        tasks.spawn(async move {
+            let set = &keys.sets()[number];
+            let cause = set.url().as_str();
+            hub.set_not_ready(cause, Some(format!("no keys of readers yet from {cause}")));
+            let fresh = set.keep_fresh(|reason| hub.set_not_ready(cause, reason));
+            stop.run_until_cancelled(fresh).await
+        });
+    }
 }
 
 /// Adds the header that each 401 has to have (RFC 9110).

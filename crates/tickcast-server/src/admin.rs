@@ -9,10 +9,11 @@ use tickcast::http::Problem;
 
 use crate::drain;
 use crate::metrics;
+use crate::open_streams;
 use crate::overload::LastPressure;
 use crate::reload::{self, Reload};
 
-/// Returns the routes `GET /metrics`, `/healthz`, `/readyz`, `POST /reload` and `POST /drain`.
+/// Returns the routes `GET /metrics`, `/healthz`, `/readyz`, `/v1/streams`, `POST /reload` and `POST /drain`.
 pub(crate) fn router(hub: &Hub, reload: &Arc<Reload>, pressure: LastPressure) -> Router {
     let health = hub.health_router();
     let hub = hub.clone();
@@ -27,6 +28,7 @@ pub(crate) fn router(hub: &Hub, reload: &Arc<Reload>, pressure: LastPressure) ->
         .merge(health)
         .merge(reload::router(reload))
         .merge(drain::router(&hub))
+        .merge(open_streams::router(&hub))
         .fallback(async || Problem::no_route())
         .method_not_allowed_fallback(async || Problem::no_method())
 }

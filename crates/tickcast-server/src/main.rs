@@ -15,6 +15,7 @@ mod fetch_site;
 mod logging;
 mod metrics;
 mod networks;
+mod open_streams;
 mod origin;
 mod overload;
 mod page;

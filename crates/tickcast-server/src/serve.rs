@@ -23,7 +23,7 @@ use crate::reload::Reload;
 use crate::settings::{Loader, Settings};
 use crate::source::SourceManager;
 use crate::tls::{TlsListener, TlsSettings};
-use crate::{admin, app, auth, client_address, logging, overload, security_headers, tls};
+use crate::{access, admin, app, auth, client_address, logging, overload, security_headers, tls};
 
 /// Drain time per stream. With this time, 1000 clients reconnect within a second, not all at once.
 /// All streams together get at most three quarters of the drain time. The rest is for writes in
@@ -90,6 +90,9 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     );
     settings.access.revoked().apply(&hub);
     let reload = Arc::new(reload);
+    if let Some(keys) = settings.access.keys() {
+        access::load_keys(keys, &hub, &stop, &tasks);
+    }
     let app = app::router(&hub, publishers, settings.access, settings.origins);
     let proxies = settings.addresses.proxy_protocol_from().to_vec();
     let app = client_address::add(app, settings.addresses)

@@ -50,6 +50,13 @@ pub use grant::Grant;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Viewer(Option<Arc<Permissions>>);
 
+/// Says that a layer cannot tell yet who reads, for example because the keys of logins are still being
+/// loaded. Insert it into the extensions of a request instead of a [`Viewer`]: the answer is then 503
+/// with `Retry-After` and this text, and a stream is told to come back later.
+#[cfg(feature = "http")]
+#[derive(Debug, Clone)]
+pub struct UnknownYet(pub Box<str>);
+
 /// The permissions of a viewer. A viewer without them may read everything, and takes no memory.
 #[derive(Debug, Clone, PartialEq)]
 struct Permissions {

@@ -8,6 +8,7 @@ mod delayed_market;
 mod ending;
 mod filters;
 mod lanes;
+mod list;
 mod not_prepared;
 #[cfg(feature = "http")]
 mod open_rate;
@@ -18,8 +19,9 @@ mod subjects;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tickcast_core::{Cursor, Epoch, Now, Seq, Sequencer, SourceId, TickError, Time};
@@ -100,6 +102,8 @@ pub(crate) struct Inner {
     finished: AtomicBool,
     /// Whether the hub has begun to drain.
     draining: AtomicBool,
+    /// Why the program is not ready, by cause.
+    not_ready: Mutex<BTreeMap<String, String>>,
 }
 
 impl Hub {
@@ -152,7 +156,25 @@ impl Hub {
             .chain(publishing)
             .chain(failed)
             .chain(overload)
+            .chain(self.own_reasons().values().cloned())
             .collect()
+    }
+
+    /// Sets the reason why the program around the hub is not ready: [`reasons_not_ready`] and
+    /// `/readyz` tell it as well. Each `cause` has one reason at most; `None` removes it.
+    ///
+    /// [`reasons_not_ready`]: Self::reasons_not_ready
+    pub fn set_not_ready(&self, cause: &str, reason: Option<String>) {
+        let mut reasons = self.own_reasons();
+        match reason {
+            Some(reason) => _ = reasons.insert(cause.to_owned(), reason),
+            None => _ = reasons.remove(cause),
+        }
+    }
+
+    fn own_reasons(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        let reasons = self.0.not_ready.lock();
+        reasons.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the statistics of the hub.

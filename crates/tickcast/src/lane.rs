@@ -20,6 +20,7 @@ mod handle;
 mod history;
 mod idle;
 mod inbox;
+mod list;
 mod payload;
 mod rendered;
 mod restored;

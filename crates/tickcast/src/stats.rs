@@ -4,7 +4,9 @@ mod counters;
 mod delays;
 mod feed;
 
-use tickcast_core::{Cursor, Symbol, Time};
+use std::time::Duration;
+
+use tickcast_core::{Cursor, Mode, Symbol, Time};
 
 pub(crate) use counters::{LaneStats, SourceCounters};
 pub use delays::Delays;
@@ -76,6 +78,30 @@ pub(crate) fn simulated(sources: &[SourceStats]) -> bool {
     sources
         .iter()
         .any(|source| source.simulated && !ended(&source.state))
+}
+
+/// An open stream. Returned by [`Hub::streams`](crate::Hub::streams).
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct StreamStats {
+    /// The name of a resumable stream, as in `ready`. It is a secret: whoever knows it may change the
+    /// stream.
+    pub id: Option<String>,
+    /// The subject of the viewer, if it has one.
+    pub subject: Option<String>,
+    /// Whether the stream follows a prepared stream.
+    pub prepared: bool,
+    /// What a resumable stream is sent. `None`: the stream is a simple one.
+    pub mode: Option<Mode>,
+    /// Maximum number of updates of each symbol in a second, if there is one.
+    pub rate: Option<f64>,
+    /// Number of ticks that the stream has not been sent or skipped yet. `None`: it is being sent
+    /// its snapshot.
+    pub behind: Option<u64>,
+    /// How long the reader has accepted nothing although there is something to send.
+    pub stalled: Duration,
+    /// How far the market of the stream is behind the live one.
+    pub delay: Duration,
 }
 
 /// The statistics of the filters of all streams. Field of [`HubStats`].

@@ -1,12 +1,15 @@
 //! The table `[access]` of the configuration file.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use serde::Deserialize;
 
-use super::keys::{Key, Keys};
+use super::key::Key;
+use super::key_set::KeySet;
+use super::keys::Keys;
 use super::origins::Origins;
 use super::publishers::{self, PublisherTable};
 use super::revoked::Revoked;
@@ -37,7 +40,7 @@ pub(crate) enum AccessSettings {
     Open,
     /// Who has a token.
     Token {
-        keys: Keys,
+        keys: Arc<Keys>,
         cookie: Option<String>,
         delays: Vec<Duration>,
         revoked: Revoked,
@@ -58,6 +61,14 @@ impl AccessSettings {
         match self {
             Self::Open => &[],
             Self::Token { delays, .. } => delays,
+        }
+    }
+
+    /// Returns the keys of readers, if readers need a token.
+    pub(crate) const fn keys(&self) -> Option<&Arc<Keys>> {
+        match self {
+            Self::Open => None,
+            Self::Token { keys, .. } => Some(keys),
         }
     }
 
@@ -108,6 +119,8 @@ struct KeyTable {
     secret: Option<String>,
     secret_file: Option<PathBuf>,
     public_key_file: Option<PathBuf>,
+    jwks_url: Option<String>,
+    jwks_ca: Option<PathBuf>,
     issuer: Option<String>,
     audience: Option<String>,
 }
@@ -168,16 +181,18 @@ impl AccessTable {
         let delays = self.delays.iter().copied().map(u64::from);
         let delays = delays.map(Duration::from_secs).collect();
         let keys = self.key.iter().enumerate();
-        let keys: Result<Vec<_>, _> = keys
-            .map(|(i, key)| {
-                key.read()
-                    .map_err(|error| format!("access.key {}: {error}", i + 1))
-            })
-            .collect();
-        let keys = Keys::new(keys?);
+        let (mut own, mut sets) = (Vec::new(), Vec::new());
+        for (i, key) in keys {
+            let named = |error| format!("access.key {}: {error}", i + 1);
+            match key.read().map_err(named)? {
+                KeySource::Key(key) => own.push(*key),
+                KeySource::Set(set) => sets.push(*set),
+            }
+        }
+        let keys = Keys::new(own, sets);
         let revoked = Revoked::parse(&self.revoked_tokens, &self.revoked_subjects, &keys)?;
         Ok(AccessSettings::Token {
-            keys,
+            keys: Arc::new(keys),
             revoked,
             cookie: self.cookie.clone(),
             delays,
@@ -223,7 +238,7 @@ impl AccessTable {
         let files = self
             .key
             .iter()
-            .flat_map(|key| [&key.secret_file, &key.public_key_file]);
+            .flat_map(|key| [&key.secret_file, &key.public_key_file, &key.jwks_ca]);
         let contents: Vec<_> = files
             .flatten()
             .map(|path| std::fs::read(path).ok())
@@ -253,18 +268,64 @@ impl AccessTable {
     }
 }
 
+/// A key of the configuration, or an address of keys.
+enum KeySource {
+    Key(Box<Key>),
+    Set(Box<KeySet>),
+}
+
 impl KeyTable {
-    fn read(&self) -> Result<Key, String> {
+    fn read(&self) -> Result<KeySource, String> {
+        let expected = (self.issuer.clone(), self.audience.clone());
+        if let Some(url) = &self.jwks_url {
+            return self.key_set(url, expected);
+        }
+        if self.jwks_ca.is_some() {
+            return Err("jwks_ca has no effect without jwks_url".to_owned());
+        }
         let given = (&self.secret, &self.secret_file, &self.public_key_file);
         let (algorithm, decoding) = match (self.alg, given) {
             (KeyAlgorithm::HS256, _) => {
                 (Algorithm::HS256, DecodingKey::from_secret(&self.secret()?))
             }
             (alg, (None, None, Some(path))) => public(alg, path)?,
-            _ => return Err("this algorithm needs public_key_file, and no secret".to_owned()),
+            _ => {
+                let why = "this algorithm needs public_key_file or jwks_url, and no secret";
+                return Err(why.to_owned());
+            }
         };
-        let expected = (self.issuer.clone(), self.audience.clone());
-        Ok(Key::new((algorithm, decoding), self.kid.clone(), expected))
+        let key = Key::new((algorithm, decoding), self.kid.clone(), expected);
+        Ok(KeySource::Key(Box::new(key)))
+    }
+
+    /// Returns the keys at an address.
+    fn key_set(
+        &self,
+        url: &str,
+        expected: (Option<String>, Option<String>),
+    ) -> Result<KeySource, String> {
+        let algorithm = match self.alg {
+            KeyAlgorithm::HS256 => {
+                return Err("jwks_url has public keys: alg is RS256, ES256 or EdDSA".to_owned());
+            }
+            KeyAlgorithm::RS256 => Algorithm::RS256,
+            KeyAlgorithm::ES256 => Algorithm::ES256,
+            KeyAlgorithm::EdDsa => Algorithm::EdDSA,
+        };
+        let others = (
+            &self.secret,
+            &self.secret_file,
+            &self.public_key_file,
+            &self.kid,
+        );
+        if !matches!(others, (None, None, None, None)) {
+            return Err(
+                "jwks_url has keys and their names: secret, public_key_file and kid have no effect"
+                    .to_owned(),
+            );
+        }
+        let set = KeySet::new(url, self.jwks_ca.as_deref(), algorithm, expected)?;
+        Ok(KeySource::Set(Box::new(set)))
     }
 
     /// Returns the shared secret of an HS256 key.

@@ -40,7 +40,13 @@ pub(super) fn run(args: ShowArgs) -> Result<(), CliError> {
         return Err(CliError::Usage(open.to_owned()));
     };
     let now: Time = SystemTime::now().into();
-    match keys.verify(&token, now, now) {
+    // The keys of an issuer are at its address.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::Work(error.into()))?;
+    runtime.block_on(keys.load());
+    match keys.verify(&token, (now, now)) {
         Ok(_) => println!("the server accepts the token"),
         Err(error) => {
             println!("the server refuses the token: {error}");

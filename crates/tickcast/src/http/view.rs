@@ -17,7 +17,7 @@ use tickcast_core::{
 use super::Problem;
 use super::export::Export;
 use super::tick_format::TickFormat;
-use crate::access::{ClientAddress, Viewer};
+use crate::access::{ClientAddress, UnknownYet, Viewer};
 use crate::answers::{Answers, Snapshot};
 use crate::hub::Hub;
 use crate::stats::{HubStats, SourceStats};
@@ -25,6 +25,9 @@ pub(super) use streams::{AcceptedStream, OpenStreams, WantedStream};
 
 /// Maximum number of names that are copied at once. The market is locked during the copy.
 const NAMES_PER_LOCK: usize = 1024;
+
+/// Delay before a client that is not known yet comes back, in seconds.
+const UNKNOWN_RETRY_AFTER: u32 = 5;
 
 /// Maximum number of comparisons of names with the patterns of a viewer before other tasks run.
 const COMPARISONS: usize = 2_000;
@@ -112,6 +115,10 @@ impl FromRequestParts<ReadState> for StreamView {
 
 /// Returns the viewer of a request, if it has one that may still read.
 fn viewer_of(parts: &Parts, hub: &Hub) -> Result<Option<Viewer>, Problem> {
+    if let Some(UnknownYet(why)) = parts.extensions.get() {
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, why.clone());
+        return Err(problem.retry_after(UNKNOWN_RETRY_AFTER));
+    }
     let viewer = parts.extensions.get::<Viewer>();
     match viewer.and_then(Viewer::expiry) {
         Some(at) if at <= hub.steady_time() => Err(Problem::new(

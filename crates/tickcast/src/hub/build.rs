@@ -1,7 +1,7 @@
 //! Builds a hub from its settings.
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tickcast_core::{Epoch, Sequencer};
 
@@ -115,6 +115,7 @@ impl Hub {
             local: OnceLock::new(),
             finished: AtomicBool::new(false),
             draining: AtomicBool::new(false),
+            not_ready: Mutex::default(),
         }))
     }
 }

@@ -8,6 +8,7 @@ use super::body::{BodyEvent, BodyListener, BodySlot};
 use super::{HistoryResponse, Key};
 use crate::doorbell::Doorbell;
 use crate::hub::PreparedFilter;
+use crate::stats::StreamStats;
 use crate::subscription::{EditError, Effective, PreparedStream, StreamId, Subscription};
 
 /// A command for a lane.
@@ -28,6 +29,8 @@ pub(crate) enum Command {
     History(Box<HistoryResponse>),
     /// Ends the streams of viewers that may no longer read.
     Revoke,
+    /// Lists at most this number of streams.
+    List(usize, tokio::sync::mpsc::Sender<Vec<StreamStats>>),
     /// Closes some of the streams that have accepted nothing for the longest time.
     CloseStalled,
     /// Ends this number of streams at their current position.

@@ -212,6 +212,9 @@ impl Task {
                 }
             }
             Command::Revoke => self.lane.revoke(),
+            Command::List(max, answer) => {
+                let _ = answer.try_send(self.lane.list(max, now));
+            }
             Command::CloseStalled => self.lane.close_stalled(now),
             Command::End(max) => self.lane.end(max),
             Command::Finish => {
