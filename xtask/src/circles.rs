@@ -165,6 +165,9 @@ impl Crate {
 fn file_of(module: &syn::ItemMod, parent: &Path) -> PathBuf {
     let stem = parent.file_stem().unwrap_or_default();
     let folder = parent.parent().unwrap_or(Path::new("")).to_owned();
+    if let Some(path) = given_path(module) {
+        return folder.join(path);
+    }
     let folder = if stem == "lib" || stem == "main" || stem == "mod" {
         folder
     } else {
@@ -175,6 +178,22 @@ fn file_of(module: &syn::ItemMod, parent: &Path) -> PathBuf {
         folder.join(format!("{}/mod.rs", module.ident)),
     );
     if other.exists() { other } else { file }
+}
+
+/// Returns the path in the attribute `#[path = "…"]` of a module.
+fn given_path(module: &syn::ItemMod) -> Option<String> {
+    let attributes = module.attrs.iter();
+    let mut paths = attributes.filter_map(|attribute| match &attribute.meta {
+        syn::Meta::NameValue(pair) if pair.path.is_ident("path") => match &pair.value {
+            syn::Expr::Lit(literal) => match &literal.lit {
+                syn::Lit::Str(path) => Some(path.value()),
+                _ => None,
+            },
+            _ => None,
+        },
+        _ => None,
+    });
+    paths.next()
 }
 
 /// Returns groups of files that can reach each other.

@@ -5,8 +5,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 /// The folders of the Rust files.
-const FOLDERS: [&str; 7] = [
-    "attack", "crates", "fakes", "ledger", "peers", "tests", "xtask",
+const FOLDERS: [&str; 9] = [
+    "attack",
+    "crates",
+    "fakes",
+    "fuzz/src",
+    "fuzz/tests",
+    "ledger",
+    "peers",
+    "tests",
+    "xtask",
 ];
 
 /// Returns every Rust file below `root`, in order.

@@ -136,3 +136,13 @@ fn a_re_export_is_a_use_only_if_the_own_code_names_the_item() {
     assert_eq!(found("fn f(_: Thing) {}"), ["a.rs", "lib.rs"]);
     assert_eq!(found("fn f() { drop(vec![Thing]); }"), ["a.rs", "lib.rs"]);
 }
+
+#[test]
+fn a_module_may_name_its_file() {
+    let found = files_in_circles(&[
+        ("lib.rs", r#"#[path = "other.rs"] mod a; mod b;"#),
+        ("other.rs", "use crate::b::B; pub struct A;"),
+        ("b.rs", "use crate::a::A; pub struct B;"),
+    ]);
+    assert_eq!(found, ["b.rs", "other.rs"]);
+}

@@ -1,0 +1,128 @@
+//! Damaged files of a tape.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use tickcast_core::{Limits, Seq, Tick};
+use tickcast_tape::{OpenError, check, open, repair};
+
+use super::{Log, TapeEntry, WHOLE, options, scratch};
+
+/// Maximum number of edits of one tape.
+const MAX_EDITS: usize = 16;
+
+/// Checks damaged tapes. The first byte says how the last run ended: closed, killed, or with the
+/// system. Each four bytes after it are an edit of a file of a whole tape. What an opened or
+/// repaired tape holds is a part of the whole tape, without a gap and from the same positions on.
+pub fn tape_files(data: &[u8]) {
+    let Some((first, edits)) = data.split_first() else {
+        return;
+    };
+    let mut files = WHOLE.files.clone();
+    for (name, bytes) in &mut files {
+        if name == "state.json" {
+            *bytes = ended(bytes, first % 3);
+        }
+    }
+    for edit in edits.chunks_exact(4).take(MAX_EDITS) {
+        apply(&mut files, [edit[0], edit[1], edit[2], edit[3]]);
+    }
+    let folder = scratch();
+    for (name, bytes) in &files {
+        fs::write(folder.path().join(name), bytes).expect("the folder is writable");
+    }
+    check_folder(folder.path());
+}
+
+/// Returns the recorded state of a run that was closed, killed, or stopped with the system.
+fn ended(state: &[u8], how: u8) -> Vec<u8> {
+    let mut state: Value = serde_json::from_slice(state).expect("the state is JSON");
+    if how > 0 {
+        state["closed_at"] = Value::Null;
+    }
+    if how > 1 {
+        state["boot"] = "".into();
+    }
+    state.to_string().into_bytes()
+}
+
+/// Edits a file: the lowest bits of the first byte select the file, the others the edit. The next
+/// two are the position.
+fn apply(files: &mut Vec<(String, Vec<u8>)>, [what, low, high, value]: [u8; 4]) {
+    if files.is_empty() {
+        return;
+    }
+    let which = usize::from(what & 7) % files.len();
+    let bytes = &mut files[which].1;
+    let at = usize::from(u16::from_le_bytes([low, high])) % (bytes.len() + 1);
+    match what >> 3 {
+        0 => _ = files.remove(which),
+        1..=3 => bytes.truncate(at),
+        4..=6 => bytes[at..].fill(0),
+        7..=9 => bytes.insert(at, value),
+        _ => {
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= value;
+            }
+        }
+    }
+}
+
+fn check_folder(folder: &Path) {
+    let checked = check(folder);
+    let opened = open(folder, options(), Limits::default());
+    match (&checked, &opened) {
+        (Err(OpenError::NoTape(_)), _) => {}
+        (checked, opened) => assert_eq!(checked.is_ok(), opened.is_ok(), "{checked:?}, {opened:?}"),
+    }
+    let damage = match opened {
+        Ok(opened) => return check_opened(folder, Log(opened)),
+        Err(damage) => damage,
+    };
+    match (repair(folder), damage) {
+        (Ok((report, _)), OpenError::Damaged { .. }) => {
+            let log = Log::open(folder, options());
+            assert_eq!(log.0.tape.head(), report.head);
+            check_opened(folder, log);
+        }
+        // A flipped bit of a version is a version.
+        (Ok(_) | Err(OpenError::Newer(_)), OpenError::Newer(_)) | (Err(OpenError::Newer(_)), _) => {
+        }
+        (repaired, damage) => panic!("{damage}: {repaired:?}"),
+    }
+}
+
+/// Checks the entries and the market of an opened tape. Then checks that the tape can be continued.
+fn check_opened(folder: &Path, mut log: Log) {
+    let (start, entries) = log.entries();
+    let from = usize::try_from(start.get()).expect("positions are small");
+    let whole = WHOLE.entries.get(from..from + entries.len());
+    assert_eq!(whole, Some(&entries[..]), "after {start:?}");
+    assert_eq!(log.0.sequencer.cursor().seq(), log.0.tape.head());
+    check_newest(&log, start, &entries);
+    let tick = Tick::from_json(br#"{"symbol":"NEW","price":1}"#).expect("the tick is valid");
+    log.0.writer.make_room(1).expect("the disk has room");
+    log.publish(&tick);
+    let (epoch, market) = (log.0.sequencer.cursor(), log.market());
+    drop(log);
+    let again = Log::open(folder, options());
+    assert_eq!(
+        (again.0.sequencer.cursor(), again.market()),
+        (epoch, market)
+    );
+}
+
+/// Checks that the newest tick of each symbol is its last entry.
+fn check_newest(log: &Log, start: Seq, entries: &[TapeEntry]) {
+    let market = log.0.sequencer.market();
+    for (symbol, id) in market.names_after(None) {
+        let json = market.newest(id).map(|frame| frame.json().to_vec());
+        let last = entries.iter().rfind(|(name, _)| *name == symbol);
+        match last {
+            Some((_, last)) => assert_eq!(&json, last, "{symbol}"),
+            // The snapshot holds symbols whose last entry is no longer on the tape.
+            None => assert!(start > Seq::ZERO, "{symbol}"),
+        }
+    }
+}
