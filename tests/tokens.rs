@@ -197,7 +197,7 @@ fn settings_of_access_fail_early() {
         ),
         (
             format!("{token}[[access.key]]\nalg = \"ES256\"\nsecret = \"{SECRET}\"\n"),
-            "needs public_key_file, and no secret",
+            "needs public_key_file or jwks_url, and no secret",
         ),
         (
             format!(

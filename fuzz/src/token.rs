@@ -2,8 +2,8 @@
 
 // The server is a program, not a library, so its files are compiled here a second time.
 #[allow(dead_code, reason = "the server uses the rest")]
-#[path = "../../crates/tickcast-server/src/access/keys.rs"]
-mod keys;
+#[path = "../../crates/tickcast-server/src/access/key.rs"]
+mod key;
 #[allow(dead_code, reason = "the server uses the rest")]
 #[path = "../../crates/tickcast-server/src/access/origins.rs"]
 mod origins;
@@ -17,7 +17,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, crypto};
 use serde_json::Value;
 use tickcast::{Filter, Symbol, Time};
 
-use keys::{Key, Keys};
+use key::Key;
 use origins::Origins;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
@@ -46,11 +46,11 @@ fn check_unsigned(data: &[u8]) {
     }
 }
 
-fn verify(token: &str) -> Result<tickcast::access::Viewer, keys::TokenError> {
+fn verify(token: &str) -> Result<tickcast::access::Viewer, key::TokenError> {
     let decoding = (Algorithm::HS256, DecodingKey::from_secret(SECRET));
-    let keys = Keys::new(vec![Key::new(decoding, None, (None, None))]);
+    let key = Key::new(decoding, None, (None, None));
     let now = Time::from_millis(NOW * 1000).unwrap_or_default();
-    keys.verify(token, now, now)
+    key::verify([&key], token, (now, now))
 }
 
 /// Checks a signed token with any header and any claims. An accepted token permits what its claims

@@ -141,6 +141,7 @@ targets! {
     exchange_frame: 8000,
     filter: 4000,
     price: 8000,
+    proxy_header: 8000,
     publish: 1000,
     query: 2000,
     records: 2000,

@@ -33,6 +33,9 @@ const NPM: [&str; 6] = [
 /// known vulnerabilities.
 const DENY: &str = "0.20.2";
 
+/// The version of cargo-fuzz, which builds and runs the fuzz targets.
+const FUZZ: &str = "0.13.2";
+
 /// The tools that were found or installed.
 #[derive(Default)]
 pub(crate) struct Tools {
@@ -168,26 +171,35 @@ fn node(folder: &Path) -> Result<PathBuf, String> {
     Ok(directory)
 }
 
-/// Installs `cargo-deny` without optimisation: the build takes a minute, and the program runs for a
-/// second.
+/// Installs `cargo-deny`.
 fn deny(folder: &Path) -> Result<PathBuf, String> {
-    let directory = folder.join("deny");
-    let program = directory.join("bin/cargo-deny");
+    cargo_tool(&folder.join("deny"), "cargo-deny", DENY)
+}
+
+/// Installs `cargo-fuzz` below `folder`. Returns the program.
+pub(crate) fn fuzzer(folder: &Path) -> Result<PathBuf, String> {
+    cargo_tool(&folder.join("fuzz"), "cargo-fuzz", FUZZ)
+}
+
+/// Installs a program from the registry without optimisation: the build takes a minute or two, and
+/// the program runs for a second.
+fn cargo_tool(directory: &Path, name: &str, version: &str) -> Result<PathBuf, String> {
+    let program = directory.join("bin").join(name);
     if !succeeds(Command::new(&program).arg("--version")) {
         let mut cargo = cargo(&[
             "install",
-            "cargo-deny",
+            name,
             "--version",
-            DENY,
+            version,
             "--locked",
             "--debug",
             "--quiet",
         ]);
         cargo
             .arg("--root")
-            .arg(&directory)
+            .arg(directory)
             .env("CARGO_PROFILE_DEV_DEBUG", "0");
-        run(&mut cargo).map_err(|error| format!("cargo-deny: {error}"))?;
+        run(&mut cargo).map_err(|error| format!("{name}: {error}"))?;
     }
     Ok(program)
 }

@@ -61,6 +61,11 @@ fn decimal(text: &str, max_digits: usize) -> Result<Price, PriceError> {
     if scale > MAX_DIGITS {
         return Err(PriceError::TooManyDecimals);
     }
+    // A difference of two prices has at most one digit more before the point. With more, and 28
+    // decimals, there would be no room for arithmetic.
+    if significant as i64 + spare - scale as i64 > MAX_DIGITS as i64 + 1 {
+        return Err(PriceError::TooManyDigits);
+    }
     let digits = digits * U256::new(10).pow(spare as u32);
     Ok(Price {
         digits,
