@@ -60,7 +60,7 @@ fn check_pair(a: Price, b: Price) {
         let sign = percent.cmp(&zero);
         assert!(sign == Ordering::Equal || sign == difference.cmp(&zero));
         // A percentage of a tiny price may be longer than any difference.
-        if percent.to_string().len() <= 2 * MAX_DIGITS {
+        if percent.to_string().len() <= 48 {
             Price::read_back(&percent.to_string()).expect("a percentage reads back");
         }
     }

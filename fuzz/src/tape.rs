@@ -148,7 +148,7 @@ struct WholeTape {
 static WHOLE: LazyLock<WholeTape> = LazyLock::new(|| {
     let folder = scratch();
     let tick = |text: &str| Tick::from_json(text.as_bytes()).expect("the tick is valid");
-    let mut log = Log::open(folder.path(), options());
+    let (mut log, mut base) = (Log::open(folder.path(), options()), None);
     for text in [
         r#"{"symbol":"AAPL","price":189.50,"time":1782907200000,"bid":189.49}"#,
         r#"{"symbol":"BTC-USD","price":64250.10,"time":1782907201000,"prev_close":64000}"#,
@@ -156,7 +156,9 @@ static WHOLE: LazyLock<WholeTape> = LazyLock::new(|| {
         r#"{"symbol":"OLD","price":-1e-7,"time":1782907203000}"#,
     ] {
         log.publish(&tick(text));
+        base.get_or_insert_with(|| log.position());
     }
+    let base = base.expect("there are ticks");
     let progress = KeyProgress {
         key: "k-1",
         next: 4,
@@ -167,7 +169,7 @@ static WHOLE: LazyLock<WholeTape> = LazyLock::new(|| {
         progress,
         Time::from_millis(1_782_907_203_000).unwrap_or_default(),
     );
-    log.checkpoint(log.position());
+    log.checkpoint(base);
     drop(log);
     // Without a retention time, each request for room begins a segment.
     let mut log = Log::open(

@@ -253,10 +253,9 @@ pub(crate) fn scan(
             why,
         });
     }
-    if restore.head() != head {
-        let file = folder
-            .path
-            .join(format!("{:020}.market", restore.head().get()));
+    // A symbol that includes later entries than the tape has would lose as many new ones.
+    if restore.head() != head || restore.latest_snapshot() > head {
+        let file = folder.path.join(format!("{:020}.market", base.get()));
         return Err(OpenError::Damaged {
             file,
             offset: 0,

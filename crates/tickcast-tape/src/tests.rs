@@ -794,3 +794,43 @@ fn a_published_request_is_stored_across_a_restart() {
         }
     }
 }
+
+/// A snapshot contains symbols as they were after its base, while the market changed. A repair may
+/// move away ticks that such symbols include.
+#[test]
+fn a_snapshot_ahead_of_a_repaired_tape_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = Log::open(folder.path());
+    log.publish("A", 101, 1_782_907_200_000);
+    let base = (log.sequencer.cursor().seq(), log.sequencer.tape().digest());
+    let whole = log.state();
+    log.publish("A", 102, 1_782_907_201_000);
+    log.publish("A", 103, 1_782_907_202_000);
+    let ids = log.sequencer.market().ids_from(0);
+    let symbols = ids.filter_map(|id| log.sequencer.symbol_snapshot(id));
+    write_snapshot(&log.tape, base, symbols, &[]).unwrap();
+    drop(log);
+    // The first byte of the second block.
+    change(&segments(folder.path())[0], |bytes| {
+        let second = bytes.windows(4).rposition(|at| at == b"TKB2").unwrap();
+        let second = bytes[..second].windows(4).rposition(|at| at == b"TKB2");
+        bytes[second.unwrap()] ^= 1;
+    });
+    assert_eq!(repair(folder.path()).unwrap().0.head, base.0);
+    let mut log = Log::open(folder.path());
+    let repaired = log.state();
+    log.publish("A", 104, 1_782_907_203_000);
+    let after = log.state();
+    drop(log);
+    assert_eq!(
+        Log::open(folder.path()).state(),
+        after,
+        "a restart keeps the newest tick"
+    );
+    let market = |state: &str| state.split_once(' ').unwrap().1.to_owned();
+    assert_eq!(
+        market(&repaired),
+        market(&whole),
+        "ticks that were moved away are not shown"
+    );
+}

@@ -52,7 +52,6 @@ pub fn tape_snapshot(data: &[u8]) {
             break;
         }
         let (record, after) = after.split_at(length);
-        let record = &at_start(record);
         snapshot.extend(u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
         snapshot.extend(crc32c::crc32c(record).to_le_bytes());
         snapshot.extend(record);
@@ -62,18 +61,6 @@ pub fn tape_snapshot(data: &[u8]) {
     snapshot.extend(crc32c::crc32c(&count.to_le_bytes()).to_le_bytes());
     snapshot.extend(count.to_le_bytes());
     check_file(&format!("{:020}.market", 0), &snapshot);
-}
-
-/// Returns the record of a symbol as of position 0, because there are no ticks after the snapshot.
-/// A record of a later position is a known fault: the next ticks of the symbol are lost.
-fn at_start(record: &[u8]) -> Vec<u8> {
-    let mut record = record.to_vec();
-    if let Some((length @ 1.., rest)) = record.split_first_mut()
-        && let Some(as_of) = rest.get_mut(usize::from(*length)..usize::from(*length) + 8)
-    {
-        as_of.fill(0);
-    }
-    record
 }
 
 /// Opens a tape of one file.

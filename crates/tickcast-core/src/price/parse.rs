@@ -27,6 +27,10 @@ impl FromStr for Price {
     }
 }
 
+/// Maximum number of digits before the point. With 28 decimals, two such numbers can still be
+/// compared and subtracted within 256 bits (77 digits).
+const MAX_WHOLE_DIGITS: i64 = 48;
+
 /// Reads `-`, digits, decimal point, digits, exponent, exactly as JSON writes numbers. Accepts at
 /// most `max_digits` significant digits.
 fn decimal(text: &str, max_digits: usize) -> Result<Price, PriceError> {
@@ -61,9 +65,7 @@ fn decimal(text: &str, max_digits: usize) -> Result<Price, PriceError> {
     if scale > MAX_DIGITS {
         return Err(PriceError::TooManyDecimals);
     }
-    // A difference of two prices has at most one digit more before the point. With more, and 28
-    // decimals, there would be no room for arithmetic.
-    if significant as i64 + spare - scale as i64 > MAX_DIGITS as i64 + 1 {
+    if significant as i64 + spare - scale as i64 > MAX_WHOLE_DIGITS {
         return Err(PriceError::TooManyDigits);
     }
     let digits = digits * U256::new(10).pow(spare as u32);
@@ -208,6 +210,17 @@ mod tests {
                 "{text:?}"
             );
         }
+    }
+
+    /// A client and a tape on disk read such texts. Every comparison and every difference of prices
+    /// with 28 decimals must be possible.
+    #[test]
+    fn what_reads_back_can_be_compared() {
+        let Ok(wide) = Price::read_back(&"9".repeat(57)) else {
+            return;
+        };
+        let fine: Price = "0.0000000000000000000000000001".parse().unwrap();
+        assert!(wide > fine && wide.minus(fine) < wide);
     }
 
     proptest! {

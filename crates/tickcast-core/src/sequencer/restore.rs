@@ -72,6 +72,13 @@ impl Restore {
         self.sequencer.quotes[id.index()] = Some(quote);
     }
 
+    /// Returns the latest sequence number that a restored symbol includes. It may be later than that of
+    /// the last replayed entry, because a snapshot is made while the market moves on.
+    #[must_use]
+    pub fn latest_snapshot(&self) -> Seq {
+        self.as_of.iter().copied().max().unwrap_or(Seq::ZERO)
+    }
+
     /// Returns the sequence number of the last replayed entry.
     #[must_use]
     pub const fn head(&self) -> Seq {

@@ -46,7 +46,8 @@ pub(super) async fn read(socket: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8
         socket.read_exact(&mut header[PREFIX_BYTES..]).await?;
         return Ok(header);
     }
-    if !header.starts_with(b"PROXY ") {
+    // The shortest line is longer: what has ended already is none.
+    if !header.starts_with(b"PROXY ") || header.contains(&b'\n') {
         return Err(HeaderError::None);
     }
     // The line must end with CR LF; what ends otherwise is refused when it is parsed.
