@@ -160,7 +160,9 @@ async fn accepting_resumes_after_descriptors_run_out() {
     eventually(async || {
         let (streams, refused) = (
             server.metric("tickcast_streams").await,
-            server.metric("tickcast_streams_refused_total").await,
+            server
+                .metric("tickcast_streams_refused_total{reason=\"overload\"}")
+                .await,
         );
         streams + refused == 1 + 20 + 30
     })

@@ -1,6 +1,7 @@
 //! The header of the PROXY protocol.
 
 // The server is a program, not a library, so its file is compiled here a second time.
+#[allow(dead_code, reason = "the server uses the rest")]
 #[path = "../../crates/tickcast-server/src/proxy_protocol/header.rs"]
 mod header;
 

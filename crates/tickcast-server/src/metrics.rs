@@ -196,12 +196,13 @@ fn overload(
         let taken = i64::from(stats.overload >= step);
         ConstGauge::new(taken).encode(family.encode_family(&[("step", step.name())])?)?;
     }
-    counter(
-        encoder,
-        "streams_refused",
-        "Streams told to come back later because of overload",
-        stats.streams_refused,
-    )?;
+    let help = "Streams told to come back later";
+    let mut family =
+        encoder.encode_descriptor("streams_refused", help, None, MetricType::Counter)?;
+    for (reason, count) in &stats.streams_refused {
+        let labels = [("reason", reason.name())];
+        ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
+    }
     counter(
         encoder,
         "streams_shed",

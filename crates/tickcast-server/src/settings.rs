@@ -246,7 +246,7 @@ impl Settings {
             max_prepared_streams,
             addresses,
             limits,
-            max_filter_bytes: memory::shared_bytes(available),
+            max_filter_bytes: memory::filter_bytes(available),
             max_answer_bytes: memory::shared_bytes(available),
             max_buffered_bytes: memory::shared_bytes(available),
             max_send_buffer_bytes: memory::send_buffers(available),

@@ -49,7 +49,7 @@ use crate::lane::LaneHandle;
 use crate::log::Log;
 use crate::overload::{Overload, OverloadStep};
 use crate::sources::{Source, Sources};
-use crate::stats::{Delays, DiskStats, HubStats, SourceStats};
+use crate::stats::{Delays, DiskStats, HubStats, RefusedStreams, SourceStats};
 #[cfg(feature = "http")]
 use crate::subscription::ReaderPermit;
 use crate::subscription::{Expiry, PreparedStream, StreamId, Subscription};
@@ -91,6 +91,7 @@ pub(crate) struct Inner {
     revocation: Revocation,
     prepared_streams: Arc<PreparedStreams>,
     overload: Overload,
+    refused: Arc<RefusedStreams>,
     epoch: Epoch,
     #[cfg(feature = "http")]
     answers: Answers,
@@ -211,7 +212,7 @@ impl Hub {
             can_publish: self.can_publish().is_ok(),
             clock_jumps: self.0.wall.jumps(),
             overload: self.overload(),
-            streams_refused: self.0.overload.refused(),
+            streams_refused: self.0.refused.all(),
             streams_shed: 0,
             tape_ticks,
             tape_bytes,

@@ -1,7 +1,7 @@
 //! What a hub does against overload, step by step.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 /// A step against overload. Each step includes those before it. Returned by
 /// [`Hub::overload`](crate::Hub::overload).
@@ -67,14 +67,13 @@ impl OverloadStep {
     }
 }
 
-/// The current step, and the number of refused streams. The hub, its delayed markets and their
-/// lanes share it.
+/// The current step. The hub, its delayed markets and their lanes share it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Overload(Arc<(AtomicU8, AtomicU64)>);
+pub(crate) struct Overload(Arc<AtomicU8>);
 
 impl Overload {
     pub(crate) fn step(&self) -> OverloadStep {
-        let number = usize::from(self.0.0.load(Relaxed));
+        let number = usize::from(self.0.load(Relaxed));
         STEPS
             .get(number)
             .map_or(OverloadStep::None, |(step, _)| *step)
@@ -83,20 +82,8 @@ impl Overload {
     /// Sets the step. Returns the step before.
     pub(crate) fn set(&self, step: OverloadStep) -> OverloadStep {
         let before = self.step();
-        self.0.0.store(step as u8, Relaxed);
+        self.0.store(step as u8, Relaxed);
         before
-    }
-
-    /// Checks whether new streams are refused now, and counts the stream that asks.
-    pub(crate) fn refuses_stream(&self) -> bool {
-        let refused = self.step() >= OverloadStep::RefuseStreams;
-        self.0.1.fetch_add(u64::from(refused), Relaxed);
-        refused
-    }
-
-    /// Returns the number of streams that were refused.
-    pub(crate) fn refused(&self) -> u64 {
-        self.0.1.load(Relaxed)
     }
 }
 

@@ -3,6 +3,7 @@
 mod counters;
 mod delays;
 mod feed;
+mod refused;
 
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use tickcast_core::{Cursor, Mode, Symbol, Time};
 pub(crate) use counters::{LaneStats, SourceCounters};
 pub use delays::Delays;
 pub use feed::{FeedEventKind, FeedStats};
+pub use refused::RefusedStream;
+pub(crate) use refused::RefusedStreams;
 
 use crate::overload::OverloadStep;
 use crate::source_state::SourceState;
@@ -45,8 +48,8 @@ pub struct HubStats {
     pub clock_jumps: u64,
     /// The last step that the hub takes against overload.
     pub overload: OverloadStep,
-    /// Number of streams that were told to come back later because of overload.
-    pub streams_refused: u64,
+    /// Number of streams that were told to come back later, by reason.
+    pub streams_refused: Vec<(RefusedStream, u64)>,
     /// Number of stalled streams that were closed because of overload.
     pub streams_shed: u64,
     /// Number of ticks on the tape.

@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
+use tickcast::stats::RefusedStream;
 use tickcast::{Hub, OverloadStep, SourceOptions, Tick, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -75,7 +76,11 @@ async fn each_step_refuses_what_it_says_and_the_hub_recovers() {
         "{busy}"
     );
     assert_eq!(hub.reasons_not_ready(), ["overload: refuse-streams"]);
-    assert_eq!(hub.stats().streams_refused, 1);
+    let refused = hub.stats().streams_refused;
+    assert!(
+        refused.contains(&(RefusedStream::Overload, 1)),
+        "{refused:?}"
+    );
     assert_eq!(post(&app).await.0, StatusCode::OK);
 
     // The reader that is there is served at each step.

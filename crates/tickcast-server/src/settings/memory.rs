@@ -84,11 +84,18 @@ pub(super) fn connections(available: u64) -> usize {
         .max(1)
 }
 
-/// Returns the maximum number of bytes for each of three uses. All filters in use are the first
-/// use, and all answers in progress are the second. The third use is the bytes that all streams
-/// hold for clients that have not read them yet.
+/// Returns the maximum number of bytes for each of two uses: all answers in progress, and the bytes
+/// that all streams hold for clients that have not read them yet.
 pub(super) fn shared_bytes(available: u64) -> usize {
     usize::try_from(available / 16)
+        .unwrap_or(usize::MAX)
+        .min(256 << 20)
+}
+
+/// Returns the maximum number of bytes of all filters in use. A filter of ten names takes about 2 KB,
+/// so there is one for each of the connections that fit.
+pub(super) fn filter_bytes(available: u64) -> usize {
+    usize::try_from(available / 8)
         .unwrap_or(usize::MAX)
         .min(256 << 20)
 }

@@ -12,6 +12,7 @@ use super::{BuildError, Filters, Hub, HubBuilder, Inner, PreparedStreams, Revoca
 use crate::clock::{Clock, WallClockMonitor};
 use crate::log::Log;
 use crate::overload::Overload;
+use crate::stats::RefusedStreams;
 
 /// What the markets of a hub share: the counts and the rules for all their readers.
 #[derive(Default)]
@@ -22,6 +23,7 @@ struct Shared {
     opened: Arc<OpenRate>,
     revocation: Revocation,
     overload: Overload,
+    refused: Arc<RefusedStreams>,
     prepared_streams: Arc<PreparedStreams>,
 }
 
@@ -72,6 +74,7 @@ impl Hub {
             opened: Arc::clone(&live.0.opened),
             revocation: live.0.revocation.clone(),
             overload: live.0.overload.clone(),
+            refused: Arc::clone(&live.0.refused),
             prepared_streams: Arc::clone(&live.0.prepared_streams),
         };
         Self::with(log, (live.0.epoch, clock), settings, shared)
@@ -90,6 +93,7 @@ impl Hub {
             opened,
             revocation,
             overload,
+            refused,
             prepared_streams,
         } = shared;
         let delayed = settings.delays.iter().copied().map(DelayedMarket::new);
@@ -107,6 +111,7 @@ impl Hub {
             revocation,
             prepared_streams,
             overload,
+            refused,
             clock,
             epoch,
             #[cfg(feature = "http")]

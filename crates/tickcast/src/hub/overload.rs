@@ -1,8 +1,12 @@
 //! What the hub does under overload.
 
-use super::{Hub, Inner};
+use super::Hub;
+#[cfg(feature = "http")]
+use super::Inner;
 use crate::lane::Command;
 use crate::overload::OverloadStep;
+#[cfg(feature = "http")]
+use crate::stats::RefusedStream;
 
 impl Hub {
     /// Tells the hub how near the program is to the end of what it has: 0 is idle, 1 is the limit.
@@ -58,10 +62,10 @@ impl Hub {
     }
 }
 
+#[cfg(feature = "http")]
 impl Inner {
-    /// Checks whether new streams are refused now, and counts the stream that asks.
-    #[cfg(feature = "http")]
-    pub(crate) fn refuses_stream(&self) -> bool {
-        self.overload.refuses_stream()
+    /// Counts a stream that is told to come back later.
+    pub(crate) fn note_refused(&self, reason: RefusedStream) {
+        self.refused.count(reason);
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::answers::RETRY_AFTER;
 use crate::events::Handoff;
 use crate::http::Problem;
+use crate::stats::RefusedStream;
 
 /// Number of descriptors that are reserved for everything else that the program has open.
 const RESERVED_DESCRIPTORS: u64 = 256;
@@ -111,6 +112,7 @@ impl ConnectionLimit {
         let Some(handoff) = response.extensions_mut().remove::<Handoff>() else {
             return;
         };
+        handoff.hub.note_refused(RefusedStream::Connections);
         if self.crowding.is_due() {
             tracing::warn!(
                 limit = self.streams,

@@ -12,7 +12,9 @@ use crate::access::ClientAddress;
 use crate::answers::Answers;
 use crate::http::Problem;
 use crate::hub::{FilterRefusal, Hub, SubjectPermit};
+use crate::overload::OverloadStep;
 use crate::rate::Rate;
+use crate::stats::RefusedStream;
 use crate::subscription::{
     Edit, EditError, Effective, MAX_READERS, PreparedStream, ReaderPermit, StreamId, Subscription,
 };
@@ -61,6 +63,19 @@ pub(in crate::http) struct WantedStream {
     pub(in crate::http) snapshot: bool,
 }
 
+impl StreamRefusal {
+    const fn reason(&self) -> RefusedStream {
+        match self {
+            Self::Overload => RefusedStream::Overload,
+            Self::Filter(_) => RefusedStream::Filter,
+            Self::Streams(_) => RefusedStream::Subject,
+            Self::Address(_) => RefusedStream::Address,
+            Self::Opens(_) => RefusedStream::Opens,
+            Self::Readers => RefusedStream::Readers,
+        }
+    }
+}
+
 impl FromRequestParts<ReadState> for OpenStreams {
     type Rejection = Problem;
 
@@ -78,14 +93,15 @@ impl View {
         subscription: Subscription,
     ) -> Result<Result<AcceptedStream, StreamRefusal>, Problem> {
         let subscription = subscription.narrowed_to(&self.viewer)?;
-        Ok(self.accept(subscription).await)
+        let accepted = self.accept(subscription).await;
+        Ok(accepted.inspect_err(|refusal| self.hub.inner().note_refused(refusal.reason())))
     }
 
     async fn accept(
         &self,
         mut subscription: Subscription,
     ) -> Result<AcceptedStream, StreamRefusal> {
-        if self.hub.inner().refuses_stream() {
+        if self.hub.overload() >= OverloadStep::RefuseStreams {
             return Err(StreamRefusal::Overload);
         }
         if let Some(address) = self.address {
