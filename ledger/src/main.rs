@@ -47,6 +47,7 @@ fn run_command(arguments: &[String]) -> Result<()> {
                     "--readers" => plan.readers = value.parse()?,
                     "--resetters" => plan.resetters = value.parse()?,
                     "--faketime" => plan.faketime = Some(PathBuf::from(value)),
+                    "--tls" => plan.tls = value.parse()?,
                     "--seed" => plan.seed = value.parse()?,
                     "--keep" => keep = Some(PathBuf::from(value)),
                     _ => bail!("{name} is unknown"),
@@ -70,7 +71,7 @@ fn run_command(arguments: &[String]) -> Result<()> {
             Ok(())
         }
         _ => bail!(
-            "usage: ledger run [--program FILE] [--seconds N] [--readers N] [--resetters N] [--faketime LIBRARY] [--seed N] \
+            "usage: ledger run [--program FILE] [--seconds N] [--readers N] [--resetters N] [--tls BOOL] [--faketime LIBRARY] [--seed N] \
              [--keep DIR] | ledger check DIR"
         ),
     }

@@ -26,7 +26,7 @@ pub(crate) type End = Arc<OnceLock<String>>;
 
 /// Reads until the end of the tape. Returns the reader's log.
 pub(crate) async fn read(
-    url: String,
+    (url, http): (String, reqwest::Client),
     symbols: Vec<String>,
     number: usize,
     end: End,
@@ -49,7 +49,7 @@ pub(crate) async fn read(
     let mut client = Client {
         reader,
         url,
-        http: reqwest::Client::new(),
+        http,
         cursor: None,
         end,
         rng,

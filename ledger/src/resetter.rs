@@ -10,6 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
+use crate::server;
+
 /// Maximum time to open and reset a connection. A timeout has no consequence.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -18,7 +20,7 @@ const HEARTBEAT: u64 = 3;
 
 /// Opens and resets connections until `stop` is set. Returns the number of resets.
 pub(crate) async fn reset(url: String, stop: Arc<AtomicBool>, mut rng: Rng) -> usize {
-    let address = url.trim_start_matches("http://").to_owned();
+    let address = server::address(&url).to_owned();
     let mut resets = 0;
     while !stop.load(Ordering::SeqCst) {
         if let Ok(Ok(())) = timeout(CONNECTION_TIMEOUT, reset_once(&address, &mut rng)).await {

@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 use crate::clock::MovedClock;
 use crate::reader::End;
-use crate::server::Server;
+use crate::server::{self, Server};
 use crate::{publisher, reader, resetter};
 
 /// Number of published symbols, and of publishers.
@@ -30,6 +30,8 @@ pub(crate) struct Plan {
     /// Number of clients that reset their connections. The run does not record their events; the
     /// resets only must not harm the other readers.
     pub(crate) resetters: usize,
+    /// Whether the server speaks TLS.
+    pub(crate) tls: bool,
     /// The path of `libfaketime`, if the server's clock must be moved.
     pub(crate) faketime: Option<PathBuf>,
     pub(crate) seed: u64,
@@ -42,6 +44,7 @@ impl Default for Plan {
             seconds: 60,
             readers: 200,
             resetters: 20,
+            tls: false,
             faketime: None,
             seed: fastrand::u64(..),
         }
@@ -63,7 +66,13 @@ pub(crate) async fn run(plan: Plan) -> Result<(Book, Vec<Reader>, FaultCounts)> 
     let mut rng = Rng::with_seed(plan.seed);
     let folder = tempfile::tempdir()?;
     let clock = plan.faketime.clone().map(MovedClock::new).transpose()?;
-    let server = Server::start(&plan.program, folder.path(), "127.0.0.1:0", clock.as_ref())?;
+    let server = Server::start(
+        &plan.program,
+        folder.path(),
+        "127.0.0.1:0",
+        clock.as_ref(),
+        plan.tls,
+    )?;
     let url = server.url.clone();
     let symbols: Vec<String> = (0..SYMBOLS).map(|i| format!("S{i:02}")).collect();
 
@@ -81,15 +90,15 @@ pub(crate) async fn run(plan: Plan) -> Result<(Book, Vec<Reader>, FaultCounts)> 
         .collect();
     let readers: Vec<_> = (0..plan.readers)
         .map(|number| {
-            tokio::spawn(reader::read(
-                url.clone(),
+            Ok(tokio::spawn(reader::read(
+                (url.clone(), server::client()?),
                 symbols.clone(),
                 number,
                 Arc::clone(&end),
                 rng.fork(),
-            ))
+            )))
         })
-        .collect();
+        .collect::<Result<_>>()?;
 
     let resetters: Vec<_> = (0..plan.resetters)
         .map(|_| tokio::spawn(resetter::reset(url.clone(), Arc::clone(&stop), rng.fork())))
@@ -120,7 +129,9 @@ pub(crate) async fn run(plan: Plan) -> Result<(Book, Vec<Reader>, FaultCounts)> 
         acknowledged.extend(publisher.await??);
     }
     // No more ticks come, so every reader must get to this cursor.
-    let status: Value = reqwest::get(format!("{url}/v1/status"))
+    let status: Value = server::client()?
+        .get(format!("{url}/v1/status"))
+        .send()
         .await?
         .json()
         .await?;
@@ -156,7 +167,7 @@ impl FaultInjector<'_> {
     /// Injects faults until the time of the plan is over.
     async fn run(&self, mut server: Server, rng: &mut Rng) -> Result<Server> {
         let end = Instant::now() + Duration::from_secs(self.plan.seconds);
-        let address = server.url.trim_start_matches("http://").to_owned();
+        let address = server::address(&server.url).to_owned();
         while Instant::now() < end {
             sleep(Duration::from_millis(rng.u64(1500..6000))).await;
             if let Some(clock) = self.clock.as_ref().filter(|_| rng.bool()) {
@@ -193,13 +204,17 @@ impl FaultInjector<'_> {
             self.folder,
             address,
             self.clock.as_ref(),
+            self.plan.tls,
         )
     }
 }
 
 /// Returns the prices of a symbol on the tape, from the first tick on.
 async fn export(url: &str, symbol: &str) -> Result<Vec<String>> {
-    let answer = reqwest::get(format!("{url}/v1/ticks/{symbol}?format=csv")).await?;
+    let answer = server::client()?
+        .get(format!("{url}/v1/ticks/{symbol}?format=csv"))
+        .send()
+        .await?;
     if answer.status() == 404 {
         return Ok(Vec::new());
     }

@@ -33,6 +33,7 @@ impl Server {
         folder: &Path,
         address: &str,
         clock: Option<&MovedClock>,
+        tls: bool,
     ) -> Result<Self> {
         let mut command = Command::new(program);
         command.envs(clock.into_iter().flat_map(MovedClock::environment));
@@ -55,6 +56,10 @@ impl Server {
             "--listen",
             address,
         ]);
+        if tls {
+            command.args(["--tls", "self-signed"]);
+        }
+        let scheme = if tls { "https" } else { "http" };
         let mut child = command
             .arg("--data")
             .arg(folder)
@@ -70,7 +75,7 @@ impl Server {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 let line: Value = serde_json::from_str(&line).unwrap_or_default();
                 if let Some(address) = line["fields"]["public"].as_str() {
-                    let _ = sender.send(format!("http://{address}"));
+                    let _ = sender.send(format!("{scheme}://{address}"));
                 } else if line["fields"]["message"]
                     .as_str()
                     .is_some_and(|text| text.starts_with(CLOCK_JUMP_MESSAGE))
@@ -105,6 +110,18 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Returns a client of the server. The certificate of a run over TLS is not checked: each start makes
+/// a new one.
+pub(crate) fn client() -> Result<reqwest::Client> {
+    let client = reqwest::Client::builder().tls_danger_accept_invalid_certs(true);
+    client.build().context("cannot make a client")
+}
+
+/// Returns the address of a server without its scheme.
+pub(crate) fn address(url: &str) -> &str {
+    url.split("://").last().unwrap_or(url)
 }
 
 fn wait(receiver: &Receiver<String>) -> Result<String> {

@@ -22,6 +22,9 @@ struct Plan {
     faketime: Option<PathBuf>,
 }
 
+/// In one of so many runs, the server and its readers speak TLS.
+const TLS_RUNS: u64 = 3;
+
 /// The paths at which packages install the library that moves a program's wall clock.
 const FAKETIME: [&str; 4] = [
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
@@ -72,7 +75,15 @@ fn start(plan: &Plan, seed: u64) -> Result<Child> {
     run.arg("run")
         .arg("--program")
         .arg(programs.join("tickcast"))
-        .args(["--seed", &seed.to_string()]);
+        .args(["--seed", &seed.to_string()])
+        .args([
+            "--tls",
+            if seed.is_multiple_of(TLS_RUNS) {
+                "true"
+            } else {
+                "false"
+            },
+        ]);
     run.args([
         "--seconds",
         &plan.seconds.to_string(),
