@@ -164,6 +164,9 @@ pub(crate) enum NoBlock {
     Damaged(&'static str),
 }
 
+/// Maximum sequence number. No tape ever gets there, and what is added to one does not overflow.
+const MAX_SEQ: u64 = u64::MAX >> 1;
+
 impl<'a> Block<'a> {
     /// Reads the block at the start of `bytes`. Returns the block and its length.
     pub(crate) fn read(bytes: &'a [u8]) -> Result<(Self, usize), NoBlock> {
@@ -214,6 +217,9 @@ impl<'a> Block<'a> {
         let count = u32_at(head, 12);
         if (count == 0 && keys == 0) || u64_at(head, 16) == 0 {
             return Err(NoBlock::Damaged("the block is empty"));
+        }
+        if u64_at(head, 16) > MAX_SEQ {
+            return Err(NoBlock::Damaged("the position of the block is impossible"));
         }
         let (first, durable) = (Seq::new(u64_at(head, 16)), Seq::new(u64_at(head, 24)));
         Ok((
@@ -380,6 +386,16 @@ mod tests {
             let bytes = block();
             let cut = cut.index(bytes.len());
             prop_assert!(Block::read(&bytes[..cut]).is_err());
+        }
+
+        /// The checksum of such a block is right.
+        #[test]
+        fn a_block_at_an_impossible_position_is_refused(first in MAX_SEQ + 1..) {
+            let mut bytes = block();
+            bytes[16..24].copy_from_slice(&first.to_le_bytes());
+            let sum = checksum(&bytes[4..8], &bytes[CHECKED..]);
+            bytes[8..12].copy_from_slice(&sum.to_le_bytes());
+            prop_assert!(matches!(Block::read(&bytes), Err(NoBlock::Damaged(_))));
         }
 
         #[test]

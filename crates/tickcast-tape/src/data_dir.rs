@@ -38,7 +38,7 @@ pub(crate) struct DataDir {
     folder: File,
     /// The lock file that older versions lock. `None` if the directory is only read and contains no
     /// lock file.
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 /// How the last run ended.
@@ -106,7 +106,7 @@ impl DataDir {
         let folder = Self {
             path: path.to_owned(),
             folder,
-            _lock: Some(lock),
+            lock: Some(lock),
         };
         folder.sweep()?;
         Ok(folder)
@@ -140,7 +140,7 @@ impl DataDir {
         let folder = Self {
             path: path.to_owned(),
             folder,
-            _lock: lock,
+            lock,
         };
         if folder.has_tape()? {
             Ok(folder)
@@ -299,5 +299,15 @@ impl DataDir {
         }
         found.sort();
         Ok(found)
+    }
+}
+
+impl Drop for DataDir {
+    /// Unlocks the directory at once, also if a copy of the descriptor is still open in a process
+    /// that was being started meanwhile.
+    fn drop(&mut self) {
+        for locked in std::iter::once(&self.folder).chain(&self.lock) {
+            let _ = locked.unlock();
+        }
     }
 }
