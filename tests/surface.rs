@@ -28,6 +28,10 @@ fn commands() {
         "tape check",
         "tape repair",
         "config",
+        "token",
+        "token sign",
+        "token show",
+        "token hash",
         "completions",
     ] {
         let arguments: Vec<_> = command.split(' ').chain(["--help"]).collect();

@@ -101,6 +101,46 @@ async fn a_signed_token_lets_its_reader_in() {
     assert_eq!(read(&sign(&["--audience", "other"])).await.status(), 401);
 }
 
+/// A token of a month is accepted, and its name revokes it. Another token of the same reader stays
+/// valid.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_may_be_valid_for_long_and_is_revoked_by_its_name() {
+    let key = format!("[[access.key]]\nalg = \"HS256\"\nsecret = \"{SECRET}\"\n");
+    let config = file(&format!(
+        "[access]\nreaders = \"token\"\nrevoked_tokens = [\"march\"]\n{key}"
+    ));
+    let server = TestServer::with(&["--source", "none", "--config", path(&config)]);
+    let status = async |id: &str| {
+        let (code, token, error) = run(&[
+            "token",
+            "sign",
+            "--config",
+            path(&config),
+            "--subject",
+            "acme",
+            "--expires",
+            "30d",
+            "--jti",
+            id,
+        ]);
+        assert_eq!(code, Some(0), "{error}");
+        let (_, shown, _) = run(&["token", "show", &token]);
+        let claim = format!("\"jti\": \"{id}\"");
+        assert!(shown.contains(&claim), "{shown}");
+        // A moment has passed since then.
+        assert!(
+            ["(in 30days)", "(in 29days"]
+                .iter()
+                .any(|left| shown.contains(left)),
+            "{shown}"
+        );
+        let url = format!("{}/v1/prices", server.public);
+        let answer = server.http.get(url).bearer_auth(token).send();
+        answer.await.unwrap().status().as_u16()
+    };
+    assert_eq!((status("march").await, status("april").await), (401, 200));
+}
+
 #[test]
 fn a_private_key_signs_too() {
     let algorithms = [
@@ -153,8 +193,13 @@ fn what_the_server_would_refuse_is_not_signed() {
             "--rate: 0 updates per second is outside 0.1 ..= 100",
         ),
         (&["--streams", "1"], "--subject"),
-        (&["--expires", "0s"], "--expires"),
-        (&["--expires", "soon"], "--expires"),
+        (&["--expires", "0s"], "a time from 1s to 10years"),
+        (&["--expires", "soon"], "a time from 1s to 10years"),
+        (
+            &["--expires", "3653d"],
+            "'--expires <TIME>': \"3653d\" is longer than 10 years",
+        ),
+        (&["--jti", ""], "--jti"),
         (&["--config", "/x"], "cannot be used with"),
     ] {
         let error = sign(arguments);

@@ -34,7 +34,7 @@ use file::File;
 pub(crate) use listen::Listen;
 pub(crate) use loader::Loader;
 pub(crate) use memory::MemoryBudget;
-pub(crate) use span::{Age, HubDuration, HumanDuration};
+pub(crate) use span::{Age, HubDuration, HumanDuration, Validity};
 
 /// The validated settings of the server.
 pub(crate) struct Settings {

@@ -16,6 +16,9 @@ pub(crate) struct HumanDuration<B = UpToOneDay>(pub(crate) Duration, PhantomData
 /// Maximum age of data: `12h`, `30days`, `2years`.
 pub(crate) type Age = HumanDuration<AnyAge>;
 
+/// How long a token is valid: `15m`, `30days`, `1year`.
+pub(crate) type Validity = HumanDuration<OneSecondToTenYears>;
+
 /// A time between two actions of a hub: `5ms`, `1s`.
 pub(crate) type HubDuration = HumanDuration<OneMsToOneDay>;
 
@@ -38,6 +41,10 @@ pub(crate) struct UpToOneDay;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OneMsToOneDay;
 
+/// The bounds 1 s to 10 years, of the validity of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OneSecondToTenYears;
+
 /// The bounds of an age: more than 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AnyAge;
@@ -52,6 +59,14 @@ impl Bounds for OneMsToOneDay {
     const MIN: Duration = Duration::from_millis(1);
     const MAX: Option<(Duration, &'static str)> = UpToOneDay::MAX;
     const EXPECTED: &'static str = "a time from 1ms to 1day, such as 5ms or 2min";
+}
+
+impl Bounds for OneSecondToTenYears {
+    const MIN: Duration = Duration::from_secs(1);
+    // A year has 365.25 days.
+    const MAX: Option<(Duration, &'static str)> =
+        Some((Duration::from_secs(315_576_000), "10 years"));
+    const EXPECTED: &'static str = "a time from 1s to 10years, such as 15m, 12h or 30days";
 }
 
 impl Bounds for AnyAge {
@@ -130,6 +145,17 @@ mod tests {
         assert_eq!(
             interval("2days").unwrap_err(),
             "\"2days\" is longer than a day"
+        );
+        let validity = |text: &str| text.parse::<Validity>().map(|time| time.0.as_secs());
+        assert_eq!((validity("1s"), validity("30d")), (Ok(1), Ok(30 * 86_400)));
+        assert_eq!(validity("10years"), Ok(315_576_000));
+        assert_eq!(
+            validity("10years 1s").unwrap_err(),
+            "\"10years 1s\" is longer than 10 years"
+        );
+        assert_eq!(
+            validity("999ms").unwrap_err(),
+            "\"999ms\" is not a time from 1s to 10years, such as 15m, 12h or 30days"
         );
         assert_eq!(age("30days"), Ok(30 * 86_400));
         for text in ["0s", "old"] {

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::settings::HumanDuration;
+use crate::settings::{HumanDuration, Validity};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
@@ -71,9 +72,13 @@ pub(crate) struct SignArgs {
     #[arg(long, value_name = "TIME")]
     pub(super) delay: Option<HumanDuration>,
 
-    /// How long the token is valid
+    /// How long the token is valid, as in 15m or 30d; at most 10 years
     #[arg(long, value_name = "TIME", default_value = "1h")]
-    pub(super) expires: HumanDuration,
+    pub(super) expires: Validity,
+
+    /// Name of the token, so that `revoked_tokens` can revoke this token alone
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) jti: Option<String>,
 
     /// Issuer of the token [default: that of the key in the configuration file]
     #[arg(long, value_name = "TEXT")]
