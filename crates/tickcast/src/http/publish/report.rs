@@ -175,7 +175,7 @@ impl Report {
     /// before remain published.
     pub(super) fn stop_problem(&mut self) -> Option<Problem> {
         let why = self.stopped.take()?;
-        Some(Problem::from(why).with("accepted", self.accepted))
+        Some(self.broken_off(Problem::from(why)))
     }
 
     /// Returns the status and a summary for a batch in which every item was rejected.
@@ -191,10 +191,15 @@ impl Report {
         }
     }
 
-    /// Returns the answer if the rest of the body did not arrive. The ticks that were accepted
-    /// before remain published.
+    /// Returns the answer if the rest of the body did not arrive, or was not handled. The ticks
+    /// that were accepted before remain published. The counts together are the number of items that
+    /// were handled, from the first.
     pub(super) fn broken_off(&self, problem: Problem) -> Problem {
-        problem.with("accepted", self.accepted)
+        problem
+            .with("accepted", self.accepted)
+            .with("late", self.late)
+            .with("unchanged", self.unchanged)
+            .with("rejected_count", self.rejected_count)
     }
 }
 
