@@ -3,10 +3,16 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
+use axum::http::StatusCode;
+
 use crate::client::Reader;
 use crate::server::{TOKEN, TestServer, tickcast};
 
-async fn publish(server: &TestServer, text: &str, token: &str) -> (Option<i32>, String, String) {
+pub(crate) async fn publish(
+    server: &TestServer,
+    text: &str,
+    token: &str,
+) -> (Option<i32>, String, String) {
     publish_as(&[], server, text, token).await
 }
 
@@ -130,7 +136,7 @@ async fn commands_keep_the_path_of_the_url() {
         )
         .route(
             "/market/v1/stream",
-            axum::routing::get(async || (axum::http::StatusCode::GONE, "found")),
+            axum::routing::get(async || (StatusCode::GONE, "found")),
         );
     tokio::spawn(tickcast::serve(listener, app).into_future());
     for url in [format!("{base}/market"), format!("{base}/market/")] {
@@ -229,6 +235,38 @@ async fn a_truncated_file_is_reported_in_addition_to_bad_lines() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr.contains("line 1: A: price is missing\n"), "{stderr}");
     assert!(stderr.contains("incomplete deflate stream"), "{stderr}");
+}
+
+/// Checks the pause that the server asks for, and the number of accepted ticks in the last message.
+#[tokio::test(flavor = "multi_thread")]
+async fn publish_waits_as_asked_and_reports_what_was_accepted() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let times = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = std::sync::Arc::clone(&times);
+    let answer = async move || {
+        let mut times = seen.lock().unwrap();
+        times.push(std::time::Instant::now());
+        let (status, body) = match times.len() {
+            1 => (StatusCode::TOO_MANY_REQUESTS, r#"{"accepted":3,"late":2}"#),
+            _ => (StatusCode::UNAUTHORIZED, r#"{"detail":"no longer"}"#),
+        };
+        (status, [("retry-after", "1")], body)
+    };
+    let app = axum::Router::new().route("/v1/prices", axum::routing::post(answer));
+    tokio::spawn(tickcast::serve(listener, app).into_future());
+    let output = run(&["publish", "--url", &url, "--token", "t", "-"]).await;
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("stopped in the batch from line 1, 3 accepted")
+            && stderr.contains("no longer"),
+        "{stderr}"
+    );
+    let times = times.lock().unwrap();
+    // The pause of the program itself is at most 150 ms.
+    let pause = times[1] - times[0];
+    assert!(times.len() == 2 && pause.as_secs() >= 1, "{pause:?}");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use reqwest::{Response, StatusCode};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
+use crate::program::publish;
 use crate::server::{TOKEN, TestServer, tickcast};
 
 /// The hash is that of `desk-token-0123456789`.
@@ -20,6 +21,16 @@ new_symbols = 2
 name = "slow"
 token = "slow-token-0123456789"
 rate = 2
+
+[[access.publisher]]
+name = "ten"
+token = "ten-token-0123456789"
+rate = 10
+
+[[access.publisher]]
+name = "late"
+token = "late-token-0123456789"
+rate = 10
 "#;
 
 const DESK: &str = "desk-token-0123456789";
@@ -155,6 +166,9 @@ async fn the_rate_and_the_number_of_new_symbols_are_limited() {
         "{answer}"
     );
     assert_eq!(answer["detail"], "you may publish at most 2 ticks a second");
+    // The counts say where to go on without a key.
+    let others = ["late", "unchanged", "rejected_count"].map(|name| answer[name].as_u64());
+    assert_eq!(others, [Some(0); 3], "{answer}");
     // With a key, the same request goes on where it broke off, until every tick is published once.
     let url = format!("{}/v1/prices", server.public);
     let mut attempts = 0;
@@ -175,6 +189,32 @@ async fn the_rate_and_the_number_of_new_symbols_are_limited() {
     );
     assert!(attempts > 2, "{attempts}");
     assert_eq!(server.get("/v1/prices/Y").await.1["n"], 9);
+}
+
+/// `tickcast publish` sends more ticks than the publisher may send in six attempts: ten at once, and
+/// ten a second from then on. Late ticks count as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_publishes_as_fast_as_the_publisher_may() {
+    let server = server();
+    server.publish(&[("L", "1")]).await;
+    let file = |symbol: &str, time: &str| {
+        let line = |price| format!("{symbol},{price},{time}\n");
+        let lines: String = (1..=65).map(line).collect();
+        format!("symbol,price,time\n{lines}")
+    };
+    let (accepted, late) = (file("T", ""), file("L", "2026-01-01T00:00:00Z"));
+    let (accepted, late) = tokio::join!(
+        publish(&server, &accepted, "ten-token-0123456789"),
+        publish(&server, &late, "late-token-0123456789"),
+    );
+    for ((code, stdout, stderr), expected) in [
+        (accepted, "65 accepted, 0 late, 0 unchanged, 0 rejected\n"),
+        (late, "0 accepted, 65 late, 0 unchanged, 0 rejected\n"),
+    ] {
+        assert_eq!((code, stdout.as_str()), (Some(0), expected), "{stderr}");
+        assert!(stderr.contains("at most 10 ticks a second"), "{stderr}");
+    }
+    assert_eq!(server.get("/v1/prices/T").await.1["n"], 65);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use indexmap::IndexMap;
 use indicatif::{ProgressBar, ProgressStyle};
+use reqwest::header::{self, HeaderMap};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tickcast::Tick;
@@ -32,11 +33,14 @@ const MAX_QUEUED_BATCHES: usize = 4;
 /// rejected ticks. All unreadable lines are counted.
 const MAX_PRINTED_REJECTIONS: usize = 100;
 
-/// Maximum number of attempts per request. The next constants are the mean pause after the first
-/// attempt, and the maximum mean pause.
+/// Maximum number of attempts in a row that bring a batch no further. The next constants are the mean pause
+/// after the first attempt, and the maximum mean pause.
 const MAX_ATTEMPTS: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
+
+/// Maximum pause that a server may ask for with `Retry-After`.
+const MAX_REQUESTED_PAUSE: Duration = Duration::from_secs(60);
 
 /// Maximum time for the server to answer one batch.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -244,26 +248,34 @@ impl Uploader {
             return Ok(());
         }
         let mut backoff = Backoff::new(FIRST_PAUSE, MAX_PAUSE, 0.5..=1.5);
-        for attempt in 1.. {
-            match self.post(batch).await {
-                Ok(answer) => {
-                    self.add(batch, answer);
-                    break;
-                }
-                Err(Refusal::Passing(error)) if attempt < MAX_ATTEMPTS => {
-                    self.bar
-                        .suspend(|| eprintln!("tickcast: {error:#}; trying again"));
-                    tokio::time::sleep(backoff.next(fastrand::f64())).await;
-                }
-                Err(Refusal::Passing(error) | Refusal::Final(error)) => {
-                    let line = batch.lines.first().copied().unwrap_or_default();
-                    return Err(error.context(format!(
-                        "stopped before line {line}, {} accepted",
-                        self.total.accepted
-                    )));
-                }
+        let (mut failures, mut accepted, mut handled) = (0, 0, 0);
+        let answer = loop {
+            let refused = match self.post(batch).await {
+                Ok(answer) => break answer,
+                Err(refused) => refused,
+            };
+            accepted = refused.accepted.max(accepted);
+            if refused.handled > handled {
+                handled = refused.handled;
+                failures = 0;
+                backoff.reset();
             }
-        }
+            failures += 1;
+            let error = refused.error;
+            if !refused.passing || failures == MAX_ATTEMPTS {
+                let line = batch.lines.first().copied().unwrap_or_default();
+                return Err(error.context(format!(
+                    "stopped in the batch from line {line}, {} accepted",
+                    self.total.accepted + accepted
+                )));
+            }
+            let requested = refused.retry_after.unwrap_or_default();
+            let pause = backoff.next(fastrand::f64()).max(requested);
+            self.bar
+                .suspend(|| eprintln!("tickcast: {error:#}; trying again"));
+            tokio::time::sleep(pause).await;
+        };
+        self.add(batch, answer);
         self.sent += 1;
         Ok(())
     }
@@ -279,42 +291,43 @@ impl Uploader {
                 format!("{:016x}-{}", self.run, self.sent),
             )
             .body(batch.body.clone());
-        let response = request
-            .send()
-            .await
-            .map_err(|error| Refusal::Passing(error.into()))?;
+        let response = request.send().await.map_err(Refusal::lost)?;
         let status = response.status();
-        let answer = response
-            .bytes()
-            .await
-            .map_err(|error| Refusal::Passing(error.into()))?;
+        let retry_after = retry_after(response.headers());
+        let answer = response.bytes().await.map_err(Refusal::lost)?;
         let answer: Answer = match serde_json::from_slice(&answer) {
             Ok(answer) => answer,
             Err(_) if status.is_success() => {
-                return Err(Refusal::Final(anyhow!(
-                    "{} does not answer like a tickcast server",
-                    self.url
-                )));
+                return Err(Refusal {
+                    error: anyhow!("{} does not answer like a tickcast server", self.url),
+                    passing: false,
+                    accepted: 0,
+                    handled: 0,
+                    retry_after: None,
+                });
             }
             Err(_) => Answer {
                 detail: detail(&answer),
                 ..Answer::default()
             },
         };
+        let passing = status.is_server_error() || matches!(status.as_u16(), 408 | 409 | 429);
         // If the server could read nothing of a batch, the server refuses the whole batch. The
         // server still lists the lines.
-        if status.is_success() || answer.rejected_count > 0 {
+        if status.is_success() || (!passing && answer.rejected_count > 0) {
             return Ok(answer);
         }
+        let handled = answer.accepted + answer.late + answer.unchanged + answer.rejected_count;
         let error = anyhow!(
             "the server answered {status}: {}",
             answer.detail.unwrap_or_default()
         );
-        let passing = status.is_server_error() || matches!(status.as_u16(), 408 | 409 | 429);
-        Err(if passing {
-            Refusal::Passing(error)
-        } else {
-            Refusal::Final(error)
+        Err(Refusal {
+            error,
+            passing,
+            accepted: answer.accepted,
+            handled,
+            retry_after,
         })
     }
 
@@ -358,12 +371,37 @@ impl Uploader {
     }
 }
 
-/// Reason why a batch was not accepted.
-enum Refusal {
-    /// A temporary failure: a later attempt may succeed.
-    Passing(anyhow::Error),
-    /// A permanent failure.
-    Final(anyhow::Error),
+/// Reason why a batch was not published, or not all of it.
+struct Refusal {
+    error: anyhow::Error,
+    /// Whether a later attempt may succeed.
+    passing: bool,
+    /// Number of ticks of the batch that were accepted, over all attempts so far. The next field
+    /// also counts the late, unchanged and rejected ticks.
+    accepted: u64,
+    handled: u64,
+    /// The pause that the server asks for.
+    retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    /// There is no answer.
+    fn lost(error: reqwest::Error) -> Self {
+        Self {
+            error: error.into(),
+            passing: true,
+            accepted: 0,
+            handled: 0,
+            retry_after: None,
+        }
+    }
+}
+
+/// Returns the pause that an answer asks for in seconds. tickcast never sends a date.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
+    let pause = Duration::from_secs(seconds.trim().parse().ok()?);
+    Some(pause.min(MAX_REQUESTED_PAUSE))
 }
 
 fn bar() -> ProgressBar {
@@ -384,6 +422,20 @@ fn detail(answer: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_pause_that_a_server_asks_for_is_bounded() {
+        let pause = |text: &'static str| {
+            let value = header::HeaderValue::from_static(text);
+            retry_after(&HeaderMap::from_iter([(header::RETRY_AFTER, value)]))
+        };
+        assert_eq!(pause("7"), Some(Duration::from_secs(7)));
+        assert_eq!(pause("86400"), Some(MAX_REQUESTED_PAUSE));
+        for other in ["", "-1", "soon", "Wed, 21 Oct 2026 07:28:00 GMT"] {
+            assert_eq!(pause(other), None, "{other}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
 
     #[test]
     fn a_recorded_tick_is_sent_as_it_was_published() {
