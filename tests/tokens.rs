@@ -1,11 +1,12 @@
 //! Readers with tokens. `tests/access_table.rs` says who may read what, on every route.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::SystemTime;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use rcgen::KeyPair;
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
@@ -93,6 +94,71 @@ async fn a_token_may_come_in_three_places() {
     );
     let (_, _, body) = answer(get(&server, &format!("{in_query}&wrong=1"))).await;
     assert!(body.contains("wrong") && !body.contains(&token), "{body}");
+}
+
+/// Returns the security schemes of the API description for readers, and the routes that take each.
+async fn described(server: &TestServer) -> BTreeMap<String, Vec<String>> {
+    let (_, document) = server.get("/openapi.json").await;
+    let schemes = document["components"]["securitySchemes"].as_object();
+    let names = schemes
+        .unwrap()
+        .keys()
+        .filter(|name| *name != "publish_token");
+    let mut all: BTreeMap<_, _> = names.map(|name| (name.clone(), Vec::new())).collect();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, route) in methods.as_object().unwrap() {
+            for name in route["security"].as_array().into_iter().flatten() {
+                let name = name.as_object().unwrap().keys().next().unwrap();
+                if let Some(routes) = all.get_mut(name) {
+                    routes.push(format!("{method} {path}"));
+                }
+            }
+        }
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_description_says_where_a_token_may_be() {
+    let open = TestServer::start();
+    assert_eq!(described(&open).await, BTreeMap::new());
+    let server = start(&by_secret()).await;
+    let all = described(&server).await;
+    let names: Vec<_> = all.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        ["reader_cookie", "reader_token", "reader_token_in_query"]
+    );
+    let (_, document) = server.get("/openapi.json").await;
+    let schemes = &document["components"]["securitySchemes"];
+    assert_eq!(
+        schemes["reader_token"],
+        json!({"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
+    );
+    assert_eq!(
+        (
+            &schemes["reader_cookie"]["name"],
+            &schemes["reader_token_in_query"]["name"]
+        ),
+        (&json!("tickcast"), &json!("access_token"))
+    );
+    let routes = &all["reader_token"];
+    assert!(all.values().all(|others| others == routes), "{all:?}");
+    // Exactly these routes refuse a reader without a token.
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            let url = path.replace("{symbol}", "A").replace("{stream}", "s1");
+            let method_name = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            let request = server
+                .http
+                .request(method_name, format!("{}{url}", server.public));
+            let response = request.send().await.unwrap();
+            let asks = response.status() == StatusCode::UNAUTHORIZED
+                && !document["paths"][path][method]["security"][0]["publish_token"].is_array();
+            let route = format!("{method} {path}");
+            assert_eq!(routes.contains(&route), asks, "{route}: {response:?}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

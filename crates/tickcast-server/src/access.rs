@@ -29,7 +29,7 @@ use key::TokenError;
 use keys::Keys;
 pub(crate) use origins::Origins;
 use presented::PresentedError;
-pub(crate) use presented::has_token;
+pub(crate) use presented::{ACCESS_TOKEN, has_token};
 pub(crate) use publishers::check_token;
 pub(crate) use settings::{AccessSettings, AccessTable, SigningKey, shared_secret};
 

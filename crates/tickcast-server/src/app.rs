@@ -21,6 +21,7 @@ pub(crate) fn router(
 ) -> Router {
     let by_token = settings.by_token();
     let cors = cors(by_token, &origins);
+    let api = api::router(&settings);
     access::router(hub, settings, origins)
         .merge(publishers)
         .merge(if by_token {
@@ -29,7 +30,7 @@ pub(crate) fn router(
             hub.health_router()
         })
         .merge(page::router())
-        .merge(api::router())
+        .merge(api)
         .fallback(slashes::fallback)
         .method_not_allowed_fallback(|| async { Problem::no_method() })
         .layer(cors)

@@ -8,12 +8,12 @@ use super::origins::Origins;
 use crate::fetch_site;
 
 /// The parameter for clients that can set no header, such as `EventSource`.
-const PARAMETER: &str = "access_token";
+pub(crate) const ACCESS_TOKEN: &str = "access_token";
 
 /// Checks whether an address has a token in its query.
 pub(crate) fn has_token(uri: &Uri) -> bool {
     let query = uri.query().unwrap_or_default();
-    form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == PARAMETER)
+    form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == ACCESS_TOKEN)
 }
 
 /// Reason why it is not clear which token a request presents.
@@ -59,7 +59,7 @@ fn from_query(uri: &mut Uri) -> Vec<String> {
     };
     let token = |pair: &&str| {
         let (name, token) = form_urlencoded::parse(pair.as_bytes()).next()?;
-        (name == PARAMETER).then(|| token.into_owned())
+        (name == ACCESS_TOKEN).then(|| token.into_owned())
     };
     let pairs: Vec<_> = query.split('&').collect();
     let found: Vec<_> = pairs.iter().filter_map(token).collect();
