@@ -55,15 +55,39 @@ fn the_service_files_in_the_guide_are_valid() {
     assert_eq!(sections, ["[Unit]", "[Service]", "[Install]"]);
 }
 
+/// Checks the configuration of each use case, with files for the names in it.
+#[test]
+fn the_configurations_of_the_use_cases_are_valid() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(at("fullchain.pem"), certificate.cert.pem()).unwrap();
+    std::fs::write(at("privkey.pem"), certificate.signing_key.serialize_pem()).unwrap();
+    std::fs::write(at("reader-secret"), "0".repeat(64)).unwrap();
+    let pages = [
+        "website-login",
+        "api-customer",
+        "delayed-public-page",
+        "publishing-partner",
+    ];
+    for page in pages {
+        let text = block(&format!("access/{page}.md"), "toml");
+        let text = text.replace("/etc/tickcast", folder.path().to_str().unwrap());
+        std::fs::write(at("tickcast.toml"), text).unwrap();
+        let mut command = tickcast(&["config", "check", "--config", "tickcast.toml"]);
+        let output = command.current_dir(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{page}: {output:?}");
+    }
+}
+
 /// Returns every `curl` command of the README and the guides, in order, with the name of its file.
 fn commands() -> Vec<(String, String)> {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut files = vec![root.join("README.md")];
-    files.extend(
-        std::fs::read_dir(root.join("docs"))
-            .unwrap()
-            .map(|entry| entry.unwrap().path()),
-    );
+    for folder in ["docs", "docs/access"] {
+        let entries = std::fs::read_dir(root.join(folder)).unwrap();
+        files.extend(entries.map(|entry| entry.unwrap().path()));
+    }
     files.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
     files.sort();
     let mut commands = Vec::new();
