@@ -107,6 +107,9 @@ async fn a_publisher_publishes_its_symbols_as_its_own_source() {
             .unwrap();
         assert_eq!(removal.status(), StatusCode::FORBIDDEN);
     }
+    // 403 is for the symbols alone.
+    let mixed = r#"[{"symbol":"MSFT","price":1},{"symbol":"AAPL","price":"x"}]"#;
+    assert_eq!(post(&server, DESK, "", mixed).await.status(), 422);
     let remove = async |name: &str| {
         let url = format!("{}/v1/prices/{name}", server.public);
         server
@@ -149,6 +152,8 @@ async fn the_rate_and_the_number_of_new_symbols_are_limited() {
         answer["rejected"][0]["error"],
         "you may publish at most 2 new symbols"
     );
+    let (status, answer) = report(post(&server, DESK, "", &ticks(&["BTC2"])).await).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
     // The symbols of others are not new.
     server.publish(&[("BTC2", "5")]).await;
     assert_eq!(
