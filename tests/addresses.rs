@@ -198,3 +198,18 @@ fn the_proxy_protocol_needs_proxies() {
     );
     assert_eq!(output.status.code(), Some(2));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_connections_of_a_proxy_hold_up_no_other() {
+    let server = TestServer::with(&[
+        "--source",
+        "none",
+        "--trusted-proxies",
+        "127.0.0.1/32",
+        "--proxy-protocol",
+    ]);
+    let silent: Vec<_> = (0..200).map(|_| connect(&server)).collect();
+    let answer = behind_proxy(&server, b"PROXY UNKNOWN\r\n");
+    assert!(answer.contains("event: "), "{answer}");
+    drop(silent);
+}

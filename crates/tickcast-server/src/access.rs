@@ -89,7 +89,12 @@ async fn identify(State(access): State<Arc<Access>>, mut request: Request, next:
     };
     if let Some(token) = token {
         let now = (access.hub.steady_time(), SystemTime::now().into());
-        match access.keys.verify_or_load(&token, now).await {
+        // The name of a stream is enough, so such a request waits for no issuer.
+        let verified = match request.uri().path().starts_with(NAMED_STREAMS) {
+            true => access.keys.verify(&token, now),
+            false => access.keys.verify_or_load(&token, now).await,
+        };
+        match verified {
             Ok(viewer) => _ = request.extensions_mut().insert(viewer),
             // The name of a stream is a permission of its own. A cookie that has expired comes
             // along unasked.
@@ -119,11 +124,13 @@ pub(crate) fn load_keys(
 ) {
     for number in 0..keys.sets().len() {
         let (keys, hub, stop) = (Arc::clone(keys), hub.clone(), stop.clone());
+        // Two sets may have the same address.
+        let cause = format!("access.key set {number}");
+        let url = keys.sets()[number].url();
+        hub.set_not_ready(&cause, Some(format!("no keys of readers yet from {url}")));
         tasks.spawn(async move {
             let set = &keys.sets()[number];
-            let cause = set.url().as_str();
-            hub.set_not_ready(cause, Some(format!("no keys of readers yet from {cause}")));
-            let fresh = set.keep_fresh(|reason| hub.set_not_ready(cause, reason));
+            let fresh = set.keep_fresh(|reason| hub.set_not_ready(&cause, reason));
             stop.run_until_cancelled(fresh).await
         });
     }

@@ -87,8 +87,15 @@ fn client(peer: IpAddr, headers: &HeaderMap, addresses: &AddressSettings) -> IpA
     client
 }
 
-/// Reads the address in one element of the header `Forwarded`.
+/// Reads the address in one element of the header `Forwarded`. An element may contain what the client
+/// has written, such as its `host` in quotes. So one that is cut in a quote, or that has two
+/// addresses, is not believed.
 fn forwarded_for(element: &str) -> Option<IpAddr> {
+    let names = element.split(';').filter_map(|pair| pair.split('=').next());
+    let addresses = names.filter(|name| name.trim().eq_ignore_ascii_case("for"));
+    if element.matches('"').count() % 2 == 1 || addresses.count() != 1 {
+        return None;
+    }
     let forwarded = rfc7239::parse(element).next()?.ok()?;
     match forwarded.forwarded_for?.name {
         NodeName::Ip(address) => Some(address),
@@ -134,6 +141,18 @@ mod tests {
                 found(ForwardedHeader::Forwarded, none),
                 "10.0.0.1",
                 "{none}"
+            );
+        }
+        // A host that a client has chosen, and its proxy passed on in quotes.
+        for forged in [
+            r#"for=198.51.100.7;host="a;for=9.9.9.9""#,
+            r#"for=198.51.100.7;host="a,for=9.9.9.9""#,
+            r#"for=198.51.100.7;host="a; FOR=9.9.9.9";proto=http"#,
+        ] {
+            assert_eq!(
+                found(ForwardedHeader::Forwarded, forged),
+                "10.0.0.1",
+                "{forged}"
             );
         }
         // What a client has opened, a proxy does not close.

@@ -3,6 +3,7 @@
 
 mod header;
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use axum::serve::Listener;
 use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::networks;
 use header::{HeaderError, read, source};
@@ -18,7 +19,8 @@ use header::{HeaderError, read, source};
 /// Maximum time for the header of a proxy.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Maximum number of connections whose header has not arrived. Further ones wait to be accepted.
+/// Maximum number of connections whose header has not arrived. For a further one, the oldest is closed,
+/// so that silent connections hold up no other.
 const MAX_WAITING: usize = 128;
 
 /// Delay before the next accept after a lack of resources.
@@ -31,6 +33,8 @@ pub(crate) struct ProxyListener {
     proxies: Vec<IpNet>,
     /// The connections whose header has not arrived.
     waiting: JoinSet<Option<(TcpStream, SocketAddr)>>,
+    /// The tasks of these connections, the oldest first. Some may have ended.
+    order: VecDeque<AbortHandle>,
 }
 
 impl ProxyListener {
@@ -40,6 +44,7 @@ impl ProxyListener {
             tcp,
             proxies,
             waiting: JoinSet::new(),
+            order: VecDeque::new(),
         }
     }
 
@@ -55,7 +60,14 @@ impl ProxyListener {
                 if !networks::contain(&self.proxies, peer.ip()) {
                     return Some((socket, peer));
                 }
-                self.waiting.spawn(with_header(socket, peer));
+                self.order.retain(|task| !task.is_finished());
+                if self.order.len() >= MAX_WAITING
+                    && let Some(oldest) = self.order.pop_front()
+                {
+                    oldest.abort();
+                }
+                let task = self.waiting.spawn(with_header(socket, peer));
+                self.order.push_back(task);
             }
             Err(error) if tickcast::serve::concerns_one_connection(&error) => {}
             Err(error) => {
@@ -73,9 +85,8 @@ impl Listener for ProxyListener {
 
     async fn accept(&mut self) -> (TcpStream, SocketAddr) {
         loop {
-            let room = self.waiting.len() < MAX_WAITING;
             let found = tokio::select! {
-                accepted = self.tcp.accept(), if room => self.arrived(accepted).await,
+                accepted = self.tcp.accept() => self.arrived(accepted).await,
                 Some(read) = self.waiting.join_next() => read.ok().flatten(),
             };
             if let Some(connection) = found {

@@ -1,5 +1,6 @@
 //! The keys that tokens of readers are signed with.
 
+use futures_util::future::join_all;
 use tickcast::Time;
 use tickcast::access::Viewer;
 
@@ -48,11 +49,8 @@ impl Keys {
     /// Loads the sets, unless they were asked for a moment ago. Returns whether one was loaded. Why one
     /// cannot be loaded is in the log.
     pub(crate) async fn load(&self) -> bool {
-        let mut loaded = false;
-        for set in &self.sets {
-            loaded |= set.refresh().await;
-        }
-        loaded
+        let loaded = join_all(self.sets.iter().map(KeySet::refresh)).await;
+        loaded.contains(&true)
     }
 
     /// Checks a token like [`verify`](Self::verify). If its key is not known, the sets are loaded
