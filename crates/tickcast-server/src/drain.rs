@@ -33,10 +33,7 @@ async fn respond(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    if fetch_site::is_from_browser(&headers) {
-        let detail = "web pages cannot drain a server";
-        return Err(Problem::new(StatusCode::FORBIDDEN, detail));
-    }
+    fetch_site::refuse_pages(&headers, "drain a server")?;
     let window = window(query.as_deref().unwrap_or_default())?;
     let streams = hub.stats().streams;
     tracing::info!(streams, "draining: all streams end within {window:?}");

@@ -34,10 +34,7 @@ async fn respond(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    if fetch_site::is_from_browser(&headers) {
-        let detail = "web pages cannot list the streams";
-        return Err(Problem::new(StatusCode::FORBIDDEN, detail));
-    }
+    fetch_site::refuse_pages(&headers, "list the streams")?;
     let limit = limit(query.as_deref().unwrap_or_default())?;
     let listed: Vec<_> = hub.streams(limit).await.iter().map(shown).collect();
     Ok(Json(json!({"open": hub.stats().streams, "streams": listed})).into_response())

@@ -114,9 +114,8 @@ pub(crate) fn router(reload: &Arc<Reload>) -> Router {
 }
 
 async fn respond(State(reload): State<Arc<Reload>>, headers: HeaderMap) -> Response {
-    if fetch_site::is_from_browser(&headers) {
-        return Problem::new(StatusCode::FORBIDDEN, "web pages cannot request a reload")
-            .into_response();
+    if let Err(refused) = fetch_site::refuse_pages(&headers, "request a reload") {
+        return refused.into_response();
     }
     // The client may disconnect, but a reload that has begun must finish.
     let done = tokio::spawn(async move { reload.run().await }).await;
