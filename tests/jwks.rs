@@ -50,9 +50,17 @@ fn set(keys: &[&SigningKey]) -> String {
     json!({ "keys": keys }).to_string()
 }
 
-/// The answer of an issuer, and how often it was asked.
+/// An issuer of tokens.
 #[derive(Clone, Default)]
-struct Issuer(Arc<(Mutex<Option<String>>, AtomicUsize)>);
+struct Issuer(Arc<IssuerState>);
+
+#[derive(Default)]
+struct IssuerState {
+    answer: Mutex<Option<String>>,
+    asked: AtomicUsize,
+    /// While this is locked, the issuer does not answer.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
 
 impl Issuer {
     /// Starts an issuer that answers 503 until it has keys. Returns its address.
@@ -67,17 +75,23 @@ impl Issuer {
     }
 
     async fn respond(State(own): State<Self>) -> Result<String, StatusCode> {
-        own.0.1.fetch_add(1, SeqCst);
-        let answer = own.0.0.lock().unwrap().clone();
+        own.0.asked.fetch_add(1, SeqCst);
+        let _turn = own.0.turn.lock().await;
+        let answer = own.0.answer.lock().unwrap().clone();
         answer.ok_or(StatusCode::SERVICE_UNAVAILABLE)
     }
 
     fn publish(&self, answer: String) {
-        *self.0.0.lock().unwrap() = Some(answer);
+        *self.0.answer.lock().unwrap() = Some(answer);
     }
 
     fn asked(&self) -> usize {
-        self.0.1.load(SeqCst)
+        self.0.asked.load(SeqCst)
+    }
+
+    /// Holds back all answers until the value is dropped.
+    async fn hold(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        Arc::clone(&self.0.turn).lock_owned().await
     }
 }
 
@@ -151,12 +165,104 @@ async fn nobody_reads_before_the_first_keys_and_new_keys_are_found() {
     issuer.publish(set(&[&new]));
     let asked = issuer.asked();
     assert_eq!(status(&server, &new).await, 200);
-    assert_eq!(status(&server, &old).await, 401);
+    assert_eq!(status(&server, &old).await, 503);
     for _ in 0..20 {
-        assert_eq!(status(&server, &unknown).await, 401);
+        assert_eq!(status(&server, &unknown).await, 503, "it may be new");
     }
     assert_eq!(issuer.asked(), asked + 1, "at most once a minute");
     assert_eq!(status(&server, &new).await, 200);
+    // A key that is known has not signed this.
+    let forged = SigningKey::new("new");
+    assert_eq!(status(&server, &forged).await, 401);
+    let other = Header::new(Algorithm::HS256);
+    let secret = EncodingKey::from_secret(b"a secret of at least thirty-two bytes");
+    let other = encode(&other, &claims(3600, &json!({})), &secret).unwrap();
+    assert_eq!(read(&server, "/v1/prices/A", &other).await.0, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issuer_that_removes_all_keys_is_believed() {
+    let (issuer, key) = (Issuer::default(), SigningKey::new("k"));
+    issuer.publish(set(&[&key]));
+    let config = config(&issuer.start().await, "");
+    let server = start(&config).await;
+    eventually(async || server.get("/readyz").await.0 == 200).await;
+    issuer.publish("{\"keys\":[]}".to_owned());
+    assert_eq!(status(&server, &SigningKey::new("x")).await, 401);
+    server.wait_for_log("the issuer has no key");
+    assert_eq!(status(&server, &key).await, 503, "asked a moment ago");
+    assert_eq!(server.get("/readyz").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_goes_away_does_not_cancel_the_request_to_the_issuer() {
+    let (issuer, old, new) = (
+        Issuer::default(),
+        SigningKey::new("old"),
+        SigningKey::new("new"),
+    );
+    issuer.publish(set(&[&old]));
+    let config = config(&issuer.start().await, "");
+    let server = start(&config).await;
+    eventually(async || server.get("/readyz").await.0 == 200).await;
+    issuer.publish(set(&[&new]));
+    let held = issuer.hold().await;
+    let impatient = server
+        .http
+        .get(format!("{}/v1/prices/A", server.public))
+        .bearer_auth(new.token());
+    let impatient = tokio::spawn(impatient.send());
+    eventually(async || issuer.asked() == 2).await;
+    impatient.abort();
+    assert!(impatient.await.is_err());
+    drop(held);
+    assert_eq!(status(&server, &new).await, 200);
+    assert_eq!(issuer.asked(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_does_not_wait_for_an_issuer() {
+    let (issuer, key) = (Issuer::default(), SigningKey::new("k"));
+    issuer.publish(set(&[&key]));
+    let config = config(&issuer.start().await, "");
+    let server = start(&config).await;
+    eventually(async || server.get("/readyz").await.0 == 200).await;
+    let _held = issuer.hold().await;
+    let request = server.http.get(format!("{}/v1/prices/A", server.public));
+    let waiting = request.bearer_auth(SigningKey::new("x").token());
+    let waiting = tokio::spawn(waiting.send());
+    eventually(async || issuer.asked() == 2).await;
+    server.signal("-TERM");
+    let answer = waiting.await.unwrap().unwrap();
+    assert_eq!(answer.status(), 503, "the issuer has not answered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_in_the_address_is_not_told() {
+    let url = Issuer::default().start().await;
+    let secret = url.replace("http://", "http://user:hunter2@") + "?key=hunter3";
+    let config = config(&secret, "");
+    let server = start(&config).await;
+    server.wait_for_log("could not be loaded");
+    let admin = server.http.get(format!("{}/readyz", server.admin));
+    let reasons = admin.send().await.unwrap().text().await.unwrap();
+    assert!(
+        reasons.contains(&format!("{url}: the answer is 503")),
+        "{reasons}"
+    );
+    assert!(!reasons.contains("hunter"), "{reasons}");
+    let log = server.log();
+    assert!(!log.contains("hunter"), "{log}");
+    let token = SigningKey::new("k").token();
+    let shown = tickcast(&["token", "show", "--config", path(&config), &token])
+        .output()
+        .unwrap();
+    let told = String::from_utf8(shown.stderr).unwrap();
+    assert!(
+        told.contains("could not be loaded: the answer is 503"),
+        "{told}"
+    );
+    assert!(!told.contains("hunter"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,9 +272,9 @@ async fn the_last_good_keys_count_when_the_issuer_fails() {
     let config = config(&issuer.start().await, "");
     let server = start(&config).await;
     eventually(async || server.get("/readyz").await.0 == 200).await;
-    issuer.publish("{\"keys\":[]}".to_owned());
+    issuer.publish("<html>".to_owned());
     let unknown = SigningKey::new("unknown");
-    assert_eq!(status(&server, &unknown).await, 401);
+    assert_eq!(status(&server, &unknown).await, 503);
     server.wait_for_log("the last ones count");
     assert_eq!((status(&server, &key).await, issuer.asked()), (200, 2));
     assert_eq!(server.get("/readyz").await.0, 200);

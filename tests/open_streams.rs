@@ -35,7 +35,7 @@ async fn operators_see_the_open_streams_and_no_permission() {
     eventually(async || list(&server, "").await.1["streams"][0]["behind"] == 0).await;
     let (status, listed) = list(&server, "").await;
     assert_eq!(status, StatusCode::OK);
-    let expected = json!({"stream": id[..8], "subject": " ada", "prepared": false, "mode": "latest",
+    let expected = json!({"stream": id[..8], "issuer": null, "sub": "ada", "prepared": false, "mode": "latest",
         "rate": 2.0, "behind": 0, "stalled_ms": 0, "delay": 0});
     assert_eq!(listed, json!({"open": 1, "streams": [expected]}));
     assert!(!listed.to_string().contains(id));

@@ -1,5 +1,6 @@
 //! Access: a token says what its reader may read, or its publisher may publish.
 
+mod issuer;
 mod key;
 mod key_set;
 mod keys;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use key::TokenError;
+pub(crate) use key::issuer_and_sub;
 use keys::Keys;
 pub(crate) use origins::Origins;
 use presented::PresentedError;
@@ -99,7 +101,7 @@ async fn identify(State(access): State<Arc<Access>>, mut request: Request, next:
             // The name of a stream is a permission of its own. A cookie that has expired comes
             // along unasked.
             Err(_) if request.uri().path().starts_with(NAMED_STREAMS) => {}
-            Err(error @ TokenError::NoKeys) => {
+            Err(error @ TokenError::NotLoaded) => {
                 _ = request
                     .extensions_mut()
                     .insert(UnknownYet(error.to_string().into()));
@@ -126,7 +128,7 @@ pub(crate) fn load_keys(
         let (keys, hub, stop) = (Arc::clone(keys), hub.clone(), stop.clone());
         // Two sets may have the same address.
         let cause = format!("access.key set {number}");
-        let url = keys.sets()[number].url();
+        let url = keys.sets()[number].issuer().shown();
         hub.set_not_ready(&cause, Some(format!("no keys of readers yet from {url}")));
         tasks.spawn(async move {
             let set = &keys.sets()[number];

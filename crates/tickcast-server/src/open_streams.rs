@@ -12,7 +12,7 @@ use tickcast::http::Problem;
 use tickcast::stats::StreamStats;
 use tickcast_core::Mode;
 
-use crate::fetch_site;
+use crate::{access, fetch_site};
 
 /// Number of streams that are listed unless the request says otherwise, and the maximum.
 const LISTED: usize = 100;
@@ -56,9 +56,14 @@ fn limit(query: &str) -> Result<usize, Problem> {
 }
 
 fn shown(stream: &StreamStats) -> Value {
+    let (issuer, sub) = match &stream.subject {
+        Some(subject) => access::issuer_and_sub(subject),
+        None => (None, ""),
+    };
     json!({
         "stream": stream.id.as_deref().and_then(|id| id.get(..SHOWN_OF_ID)),
-        "subject": stream.subject,
+        "issuer": issuer,
+        "sub": Some(sub).filter(|sub| !sub.is_empty()),
         "prepared": stream.prepared,
         "mode": stream.mode.map(Mode::as_str),
         "rate": stream.rate,

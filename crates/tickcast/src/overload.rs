@@ -13,7 +13,7 @@ pub enum OverloadStep {
     /// From a pressure of 0.80: new streams are told to come back later.
     RefuseStreams,
     /// From a pressure of 0.85: while ticks keep arriving, each lane flushes less often (eight
-    /// times the flush interval), so that fewer writes carry more ticks.
+    /// times the flush interval, at most 0.25 s), so that fewer writes carry more ticks.
     FlushLess,
     /// From a pressure of 0.90: the streams that have accepted nothing for the longest time are
     /// closed, some in each round.

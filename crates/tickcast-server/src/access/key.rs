@@ -36,10 +36,14 @@ pub(crate) enum TokenError {
     Malformed,
     #[error("the token demands header parameters (`crit`) that this server does not know")]
     Critical,
+    /// No key has its name.
     #[error("the token is not signed with a key of this server")]
-    Unknown,
-    #[error("the keys of this server are not loaded yet; try again later")]
-    NoKeys,
+    Unknown(Algorithm),
+    /// The key of its name has not signed it.
+    #[error("the token is not signed with a key of this server")]
+    Forged,
+    #[error("this server does not know the key of the token yet; try again later")]
+    NotLoaded,
     #[error("the token has no valid claim `{0}`")]
     Missing(String),
     #[error("the token has expired")]
@@ -112,6 +116,11 @@ impl Key {
             validation,
             issuer,
         }
+    }
+
+    /// Checks whether only tokens that name the key can be signed with it.
+    pub(super) const fn is_named(&self) -> bool {
+        self.kid.is_some()
     }
 
     /// Returns the issuer that tokens of this key must have, if it is set.
@@ -207,7 +216,7 @@ pub(super) fn verify<'k>(
     if header.crit.is_some() {
         return Err(TokenError::Critical);
     }
-    let mut refusal = TokenError::Unknown;
+    let mut refusal = TokenError::Unknown(header.alg);
     for key in keys {
         // A key with a name is meant only by its name.
         let named = key.kid.is_some() && key.kid == header.kid;
@@ -217,9 +226,13 @@ pub(super) fn verify<'k>(
         match decode::<Claims>(token, &key.decoding, &key.validation) {
             Ok(data) => return key.viewer(data.claims, now, wall),
             Err(error) => {
-                // What another key says about the signature is no news.
-                if let Some(error) = refused(error.into_kind()) {
-                    refusal = error;
+                // What a key without a name says about the signature is no news.
+                match refused(error.into_kind()) {
+                    Some(error) => refusal = error,
+                    None if named && matches!(refusal, TokenError::Unknown(_)) => {
+                        refusal = TokenError::Forged;
+                    }
+                    None => {}
                 }
             }
         }
@@ -227,9 +240,15 @@ pub(super) fn verify<'k>(
     Err(refusal)
 }
 
-/// Returns the name of a reader.
+/// Returns the name of a reader. An issuer has no space in its name.
 pub(super) fn subject(issuer: Option<&str>, sub: &str) -> String {
     format!("{} {sub}", issuer.unwrap_or_default())
+}
+
+/// Returns the issuer and the `sub` in the name of a reader.
+pub(crate) fn issuer_and_sub(subject: &str) -> (Option<&str>, &str) {
+    let (issuer, sub) = subject.split_once(' ').unwrap_or(("", subject));
+    (Some(issuer).filter(|issuer| !issuer.is_empty()), sub)
 }
 
 /// Returns why a token with a valid signature is refused, or `None` if its signature is not valid.
@@ -305,6 +324,13 @@ mod tests {
     }
 
     #[test]
+    fn the_name_of_a_reader_has_two_parts() {
+        for (issuer, sub) in [(Some("https://a.example"), "b c"), (None, " x"), (None, "")] {
+            assert_eq!(issuer_and_sub(&subject(issuer, sub)), (issuer, sub));
+        }
+    }
+
+    #[test]
     fn each_breach_is_named() {
         let ok = json!({"exp": 1_000_060, "tickcast": {}});
         let with = |claim: &str, value: Value| {
@@ -360,7 +386,7 @@ mod tests {
         let refused = |token: &str| verify(&keys, token, (now(), now())).unwrap_err();
         assert_eq!(
             refused(&signed(&Header::new(Algorithm::HS512), &claims)),
-            TokenError::Unknown
+            TokenError::Unknown(Algorithm::HS512)
         );
         let (_, unsigned) = token(&claims)
             .split_once('.')
@@ -375,7 +401,7 @@ mod tests {
         assert_eq!(refused(&"x".repeat(9000)), TokenError::TooLong(9000));
         let mut altered = token(&claims);
         altered.pop();
-        assert_eq!(refused(&altered), TokenError::Unknown);
+        assert_eq!(refused(&altered), TokenError::Unknown(Algorithm::HS256));
         let crit = Header {
             crit: Some(vec!["exp".to_owned()]),
             ..Header::new(Algorithm::HS256)
@@ -398,8 +424,10 @@ mod tests {
             verify(&keys, &signed(&header, &claims), (now(), now())).map(|_| ())
         };
         assert_eq!(named(Some("new")), Ok(()));
-        for other in [Some("old"), Some("other"), None] {
-            assert_eq!(named(other), Err(TokenError::Unknown), "{other:?}");
+        assert_eq!(named(Some("old")), Err(TokenError::Forged));
+        for other in [Some("other"), None] {
+            let unknown = TokenError::Unknown(Algorithm::HS256);
+            assert_eq!(named(other), Err(unknown), "{other:?}");
         }
     }
 

@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 use tickcast::Time;
 use tickcast::access::Viewer;
 
+use super::issuer::IssuerError;
 use super::key::{Key, TokenError, subject, verify};
 use super::key_set::KeySet;
 
@@ -27,7 +28,7 @@ impl Keys {
     /// Returns the names of a reader with this `sub`, of any issuer.
     pub(super) fn subjects(&self, sub: &str) -> impl Iterator<Item = String> {
         let own = self.own.iter().map(Key::issuer);
-        let issuers = own.chain(self.sets.iter().map(KeySet::issuer));
+        let issuers = own.chain(self.sets.iter().map(|set| set.issuer().name()));
         issuers.map(move |issuer| subject(issuer, sub))
     }
 
@@ -38,35 +39,43 @@ impl Keys {
             .own
             .iter()
             .chain(sets.iter().flat_map(|keys| keys.iter()));
-        let verified = verify(keys, token, times);
-        let missing = self.sets.iter().any(|set| !set.is_loaded());
-        match verified {
-            Err(TokenError::Unknown) if missing => Err(TokenError::NoKeys),
+        match verify(keys, token, times) {
+            Err(TokenError::Unknown(algorithm))
+                if self.sets.iter().any(|set| set.lacks(algorithm)) =>
+            {
+                Err(TokenError::NotLoaded)
+            }
             verified => verified,
         }
     }
 
-    /// Loads the sets, unless they were asked for a moment ago. Returns whether one was loaded. Why one
-    /// cannot be loaded is in the log.
-    pub(crate) async fn load(&self) -> bool {
-        let loaded = join_all(self.sets.iter().map(KeySet::refresh)).await;
-        loaded.contains(&true)
-    }
-
-    /// Checks a token like [`verify`](Self::verify). If its key is not known, the sets are loaded
-    /// again, at most once a minute.
+    /// Checks a token like [`verify`](Self::verify). If its key is not known, the issuers are asked
+    /// for new keys, at most once a minute. In between, nobody can say that the key is none of
+    /// theirs.
     pub(super) async fn verify_or_load(
         &self,
         token: &str,
         times: (Time, Time),
     ) -> Result<Viewer, TokenError> {
-        let verified = self.verify(token, times);
-        if verified != Err(TokenError::Unknown) {
-            return verified;
+        let algorithm = match self.verify(token, times) {
+            Err(TokenError::Unknown(algorithm)) => algorithm,
+            verified => return verified,
+        };
+        let sets = self.sets.iter().filter(|set| set.may_have(algorithm));
+        let fresh = join_all(sets.map(KeySet::refresh)).await;
+        match self.verify(token, times) {
+            Err(TokenError::Unknown(_)) if fresh.contains(&false) => Err(TokenError::NotLoaded),
+            verified => verified,
         }
-        match self.load().await {
-            true => self.verify(token, times),
-            false => verified,
-        }
+    }
+
+    /// Loads all sets once. Returns the addresses of those that could not be loaded, and why.
+    pub(crate) async fn load(&self) -> Vec<(String, IssuerError)> {
+        let load = async |set: &KeySet| {
+            let loaded = set.request(false).await;
+            Some((set.issuer().shown(), loaded.err()?))
+        };
+        let failed = join_all(self.sets.iter().map(load)).await;
+        failed.into_iter().flatten().collect()
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use serde::Deserialize;
 
+use super::issuer::Issuer;
 use super::key::Key;
 use super::key_set::KeySet;
 use super::keys::Keys;
@@ -276,6 +277,9 @@ enum KeySource {
 
 impl KeyTable {
     fn read(&self) -> Result<KeySource, String> {
+        if self.issuer.as_ref().is_some_and(|name| name.contains(' ')) {
+            return Err("issuer must not contain a space".to_owned());
+        }
         let expected = (self.issuer.clone(), self.audience.clone());
         if let Some(url) = &self.jwks_url {
             return self.key_set(url, expected);
@@ -324,8 +328,8 @@ impl KeyTable {
                     .to_owned(),
             );
         }
-        let set = KeySet::new(url, self.jwks_ca.as_deref(), algorithm, expected)?;
-        Ok(KeySource::Set(Box::new(set)))
+        let issuer = Issuer::new(url, self.jwks_ca.as_deref(), algorithm, expected)?;
+        Ok(KeySource::Set(Box::new(KeySet::new(issuer))))
     }
 
     /// Returns the shared secret of an HS256 key.

@@ -5,6 +5,7 @@ use ipnet::IpNet;
 use super::{Layers, SettingOrigin, SettingsError};
 use crate::cli::Layer;
 use crate::client_address::AddressSettings;
+use crate::networks;
 
 impl Layers<'_> {
     /// Returns the settings about the addresses of clients.
@@ -30,7 +31,8 @@ impl Layers<'_> {
             file.trusted_proxies.clone(),
         );
         let (proxies, origin) = chosen.unzip();
-        let trusted_proxies = proxies.unwrap_or_default();
+        let proxies = proxies.unwrap_or_default().into_iter();
+        let trusted_proxies: Vec<_> = proxies.map(networks::canonical).collect();
         let shown: Vec<_> = trusted_proxies.iter().map(IpNet::to_string).collect();
         let shown = match shown.is_empty() {
             true => "(none)".to_owned(),

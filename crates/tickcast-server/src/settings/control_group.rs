@@ -51,23 +51,33 @@ impl ControlGroup {
         })
     }
 
-    /// Returns the memory that the group uses, sockets included, and without the file cache that
-    /// the system can take away at any time.
+    /// Returns the memory that the group uses, sockets included, and without the caches that the
+    /// system can take away at any time. What is still to be written to the disk cannot be taken.
     pub(crate) fn used(&self) -> Option<u64> {
-        let (usage, cache) = match self.is_v1 {
-            true => ("memory.usage_in_bytes", "total_inactive_file "),
-            false => ("memory.current", "inactive_file "),
+        let (usage, total) = match self.is_v1 {
+            true => ("memory.usage_in_bytes", "total_"),
+            false => ("memory.current", ""),
         };
         // In version 1, sockets are counted apart.
         let sockets = self
             .is_v1
             .then(|| number(&self.folder.join("memory.kmem.tcp.usage_in_bytes")));
         let stat = std::fs::read_to_string(self.folder.join("memory.stat")).unwrap_or_default();
-        let cache = stat
-            .lines()
-            .find_map(|line| line.strip_prefix(cache)?.parse::<u64>().ok());
+        // Version 1 does not count the caches of the system itself (slab).
+        let sum = |names: &[&str]| -> u64 {
+            let lines = stat.lines().filter_map(|line| line.split_once(' '));
+            let named = lines.filter(|(name, _)| {
+                let name = name.strip_prefix(total);
+                name.is_some_and(|name| names.contains(&name))
+            });
+            named
+                .filter_map(|(_, bytes)| bytes.parse::<u64>().ok())
+                .sum()
+        };
+        let caches = sum(&["inactive_file", "active_file", "slab_reclaimable"]);
+        let unwritten = sum(&["dirty", "writeback", "file_dirty", "file_writeback"]);
         let used = number(&self.folder.join(usage))? + sockets.flatten().unwrap_or_default();
-        Some(used.saturating_sub(cache.unwrap_or_default()))
+        Some(used.saturating_sub(caches.saturating_sub(unwritten)))
     }
 }
 
@@ -96,7 +106,10 @@ mod tests {
                 ("a/memory.max", "1000\n"),
                 ("a/b/memory.max", "max\n"),
                 ("a/memory.current", "700\n"),
-                ("a/memory.stat", "anon 1\ninactive_file 200\n"),
+                (
+                    "a/memory.stat",
+                    "anon 1\nactive_file 100\ninactive_file 120\nfile_dirty 30\nslab_reclaimable 10\n",
+                ),
             ],
         );
         let group = ControlGroup::lowest("1:cpu:/x\n0::/a/b\n", root.path()).unwrap();
@@ -114,7 +127,10 @@ mod tests {
                 ("memory/memory.limit_in_bytes", "5000"),
                 ("memory/memory.usage_in_bytes", "900"),
                 ("memory/memory.kmem.tcp.usage_in_bytes", "300"),
-                ("memory/memory.stat", "total_inactive_file 100"),
+                (
+                    "memory/memory.stat",
+                    "inactive_file 7\ntotal_inactive_file 80\ntotal_active_file 30\ntotal_dirty 10\n",
+                ),
             ],
         );
         let group = ControlGroup::lowest("4:memory:/docker/abc\n", root.path()).unwrap();

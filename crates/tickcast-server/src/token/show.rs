@@ -45,7 +45,9 @@ pub(super) fn run(args: ShowArgs) -> Result<(), CliError> {
         .enable_all()
         .build()
         .map_err(|error| CliError::Work(error.into()))?;
-    runtime.block_on(keys.load());
+    for (url, error) in runtime.block_on(keys.load()) {
+        eprintln!("the keys from {url} could not be loaded: {error}");
+    }
     match keys.verify(&token, (now, now)) {
         Ok(_) => println!("the server accepts the token"),
         Err(error) => {

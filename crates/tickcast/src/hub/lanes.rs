@@ -106,6 +106,7 @@ impl Inner {
                 let sources = Arc::clone(&self.sources);
                 let (history_reader, clock) = (history_reader.clone(), self.clock);
                 let task = Task {
+                    flush_due: std::time::Duration::ZERO,
                     lane,
                     log,
                     inbox,

@@ -48,8 +48,8 @@ impl Hub {
         self.0.overload.step()
     }
 
-    /// Returns how long the oldest tick has waited that a lane has not passed on yet, or the delay
-    /// of the newest flush if that is longer.
+    /// Returns how late the latest lane is: how long it has worked without a rest, or how late the
+    /// ticks of its last flush were. The wait that `flush_interval` asks for does not count.
     #[must_use]
     pub fn lane_lag(&self) -> std::time::Duration {
         let now = self.0.clock.uptime();

@@ -62,11 +62,13 @@ impl<S: Sink> Lane<S> {
         ticks
     }
 
-    /// Records the delay of each tick of the last flush, after the ticks have been passed on.
-    pub(crate) fn note_delays(&mut self, now: Duration) {
+    /// Records the delay of each tick of the last flush, after the ticks have been passed on. The
+    /// flush was not to begin before `due`, so the wait until then does not make the lane late.
+    pub(crate) fn note_delays(&mut self, due: Duration, now: Duration) {
         // The oldest tick comes first.
         if let Some(first) = self.arrivals.first() {
-            self.stats.flushed(now.saturating_sub(*first), now);
+            self.stats
+                .flushed(now.saturating_sub(*first.max(&due)), now);
         }
         for arrived in self.arrivals.drain(..) {
             self.stats.delayed(now.saturating_sub(arrived));

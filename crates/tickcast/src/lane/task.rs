@@ -25,6 +25,9 @@ const MAX_REST_FACTOR: u32 = 3;
 /// fewer updates than 25 a second sees no difference.
 const OVERLOAD_FACTOR: u32 = 8;
 
+/// Maximum `flush_interval` while the hub is overloaded, unless it is longer anyway.
+const MAX_OVERLOAD_INTERVAL: Duration = Duration::from_millis(250);
+
 /// A lane and everything that the lane works with.
 pub(crate) struct Task {
     pub(crate) lane: Lane<StreamSink>,
@@ -37,6 +40,8 @@ pub(crate) struct Task {
     /// Minimum time between two flushes, unless the hub is overloaded.
     pub(crate) flush_interval: Duration,
     pub(crate) overload: Overload,
+    /// Earliest start of the next flush.
+    pub(crate) flush_due: Duration,
 }
 
 /// A guard that closes the inbox when the lane ends, for any reason.
@@ -68,18 +73,19 @@ impl Task {
                 return tracing::error!(%error, "a lane cannot watch sockets; the lane stops");
             }
         };
-        let mut next_flush = Duration::ZERO;
         let mut waiting_streams = Vec::new();
         let mut deferred_changes: Vec<Box<Change>> = Vec::new();
         loop {
             let started_at = self.clock.uptime();
             self.lane.begin_turn();
             self.stats.begin_turn(started_at);
-            if started_at >= next_flush {
-                next_flush = match self.flush() {
-                    0 => next_flush,
-                    ticks => self.next_flush(ticks, started_at, self.clock.uptime()),
-                };
+            if started_at >= self.flush_due {
+                match self.flush() {
+                    0 => {}
+                    ticks => {
+                        self.flush_due = self.next_flush(ticks, started_at, self.clock.uptime());
+                    }
+                }
             }
             // This comes before new streams are opened, because a new stream is first sent what is
             // not live.
@@ -129,7 +135,7 @@ impl Task {
             if pending {
                 self.inbox.doorbell().listen(false);
             }
-            let flush_at = (pending || !waiting_streams.is_empty()).then_some(next_flush);
+            let flush_at = (pending || !waiting_streams.is_empty()).then_some(self.flush_due);
             let changes_at =
                 (!deferred_changes.is_empty()).then_some(started_at + self.flush_interval);
             let wake_at = [flush_at, changes_at, stale_at, self.lane.next_timer()]
@@ -158,7 +164,8 @@ impl Task {
     fn next_flush(&self, ticks: u64, started_at: Duration, ended_at: Duration) -> Duration {
         let elapsed = ended_at.saturating_sub(started_at);
         let interval = match self.overload.step() >= OverloadStep::FlushLess {
-            true => self.flush_interval * OVERLOAD_FACTOR,
+            true => (self.flush_interval * OVERLOAD_FACTOR)
+                .min(MAX_OVERLOAD_INTERVAL.max(self.flush_interval)),
             false => self.flush_interval,
         };
         if ticks > 1 {
@@ -171,7 +178,7 @@ impl Task {
     /// Flushes the lane. Returns the number of new ticks.
     fn flush(&mut self) -> u64 {
         let ticks = self.lane.flush(&self.log, self.clock.uptime());
-        self.lane.note_delays(self.clock.uptime());
+        self.lane.note_delays(self.flush_due, self.clock.uptime());
         ticks
     }
 

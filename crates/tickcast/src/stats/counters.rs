@@ -111,14 +111,14 @@ impl LaneStats {
         self.turn_began.store(0, Relaxed);
     }
 
-    /// Records the longest delay of a flush that ends now.
+    /// Records how late the ticks of a flush are that ends now.
     pub(crate) fn flushed(&self, delay: Duration, now: Duration) {
         self.last_delay.store(micros(delay), Relaxed);
         self.last_flush.store(micros(now), Relaxed);
     }
 
-    /// Returns how late the lane is: the time of its current turn, or the longest delay of its last
-    /// flush if that was a moment ago.
+    /// Returns how late the lane is: the time of its current turn, or how late its last flush was, if
+    /// that was a moment ago.
     pub(crate) fn lag(&self, now: Duration) -> Duration {
         let now = micros(now);
         let turn = match self.turn_began.load(Relaxed) {
