@@ -1,6 +1,6 @@
 //! Limits for each address of clients, also behind trusted proxies.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
 use crate::client::Reader;
@@ -176,6 +176,33 @@ async fn a_slow_header_holds_up_no_other() {
     other.read_to_string(&mut answer).unwrap();
     assert!(answer.contains("this port speaks HTTPS"), "{answer}");
     drop(slow);
+}
+
+/// A proxy that does not know its client does not vouch for what the client says.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_client_cannot_choose_its_address() {
+    let server = TestServer::with(&[
+        "--source",
+        "none",
+        "--trusted-proxies",
+        "127.0.0.1/32",
+        "--proxy-protocol",
+        "--max-streams-per-address",
+        "1",
+    ]);
+    let open = |address: &str| {
+        let mut socket = connect(&server);
+        let request = format!(
+            "PROXY UNKNOWN\r\nGET /v1/stream HTTP/1.1\r\nhost: x\r\nx-forwarded-for: {address}\r\n\r\n"
+        );
+        socket.write_all(request.as_bytes()).unwrap();
+        let mut lines = BufReader::new(socket).lines().map(Result::unwrap);
+        let event = lines.find(|line| line.starts_with("event: ")).unwrap();
+        (event, lines)
+    };
+    let (first, _open) = open("192.0.2.1");
+    assert_ne!(first, "event: bye");
+    assert_eq!(open("192.0.2.2").0, "event: bye");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::clients::{browser, node};
@@ -191,6 +191,30 @@ async fn every_answer_has_headers_that_protect_browsers() {
             let again = again.send().await.unwrap();
             assert_eq!(again.status(), 304, "{url}");
             assert_eq!(again.headers()["content-security-policy"], policy, "{url}");
+        }
+    }
+}
+
+/// The owner of a name can let it lead to the machine of an operator (DNS rebinding). A browser then
+/// takes the answers for those of the page, and sends no header that tells.
+#[tokio::test]
+async fn another_name_does_not_lead_to_the_operators_listener() {
+    let server = TestServer::start();
+    for (host, allowed) in [
+        ("localhost:9180", true),
+        ("127.0.0.1", true),
+        ("evil.example:9180", false),
+        ("", false),
+    ] {
+        for route in ["/metrics", "/readyz", "/v1/streams"] {
+            let url = format!("{}{route}", server.admin);
+            let answer = server.http.get(url).header("host", host).send().await;
+            let status = answer.unwrap().status();
+            assert_eq!(
+                status == StatusCode::FORBIDDEN,
+                !allowed,
+                "{host} {route}: {status}"
+            );
         }
     }
 }

@@ -39,9 +39,13 @@ impl SigningKey {
     }
 
     fn token(&self) -> String {
+        self.sign(&claims(3600, &json!({})))
+    }
+
+    fn sign(&self, claims: &Value) -> String {
         let mut header = Header::new(Algorithm::ES256);
         header.kid = Some(self.1.clone());
-        encode(&header, &claims(3600, &json!({})), &self.0).unwrap()
+        encode(&header, claims, &self.0).unwrap()
     }
 }
 
@@ -278,6 +282,61 @@ async fn the_last_good_keys_count_when_the_issuer_fails() {
     server.wait_for_log("the last ones count");
     assert_eq!((status(&server, &key).await, issuer.asked()), (200, 2));
     assert_eq!(server.get("/readyz").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issuer_that_is_down_does_not_concern_the_tokens_of_another() {
+    let (up, down) = (Issuer::default(), Issuer::default());
+    let (old, new) = (SigningKey::new("1"), SigningKey::new("2"));
+    up.publish(set(&[&old]));
+    let more = format!(
+        "[[access.key]]\nalg = \"ES256\"\njwks_url = \"{}\"\n",
+        down.start().await
+    );
+    let config = config(&up.start().await, &more);
+    let server = start(&config).await;
+    eventually(async || status(&server, &old).await == 200).await;
+    up.publish(set(&[&new]));
+    assert_eq!(
+        status(&server, &new).await,
+        200,
+        "a new key of the one that is up"
+    );
+    // Both may have a key of this name.
+    let other = SigningKey::new("2");
+    assert_eq!(status(&server, &other).await, 503);
+    down.publish(set(&[&other]));
+    eventually(async || status(&server, &other).await == 200).await;
+    assert_eq!(status(&server, &new).await, 200);
+    assert_eq!(status(&server, &SigningKey::new("2")).await, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_no_key_can_save_is_refused_for_good() {
+    let (issuer, key, unknown) = (
+        Issuer::default(),
+        SigningKey::new("k"),
+        SigningKey::new("x"),
+    );
+    issuer.publish(set(&[&key]));
+    let config = config(&issuer.start().await, "");
+    let server = start(&config).await;
+    eventually(async || server.get("/readyz").await.0 == 200).await;
+    let refused = async |claims: &Value| {
+        let (status, _, text) = read(&server, "/v1/prices/A", &unknown.sign(claims)).await;
+        (status, text)
+    };
+    let (status, text) = refused(&claims(-3600, &json!({}))).await;
+    assert!(status == 401 && text.contains("expired"), "{text}");
+    assert_eq!(issuer.asked(), 1, "nobody is asked for this");
+    assert_eq!(refused(&claims(60, &json!({}))).await.0, 401);
+    assert_eq!(issuer.asked(), 2);
+    // The keys of a moment ago know every key that is older.
+    let mut old = claims(60, &json!({}));
+    old["iat"] = 1.into();
+    assert_eq!(refused(&old).await.0, 401);
+    assert_eq!(refused(&claims(60, &json!({}))).await.0, 503);
+    assert_eq!(issuer.asked(), 2);
 }
 
 /// Answers each connection over TLS with these keys.

@@ -290,6 +290,14 @@ fn settings_of_publishers_fail_early() {
             "the token is that of another",
         ),
         (
+            format!("publish_token = \"0123456789abcdef\"\n{table}"),
+            "access.publisher 1: the token is the publish_token",
+        ),
+        (
+            "publish_token = 12345678901\n".to_owned(),
+            "publish_token must be a text in quotes",
+        ),
+        (
             format!("{table}symbols = []\n"),
             "access.publisher 1: symbols: ",
         ),
@@ -307,7 +315,11 @@ fn settings_of_publishers_fail_early() {
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{text}");
         assert!(message.contains(expected), "{message}");
-        assert!(!message.contains("0123456789abcdef"), "{message}");
+        let secrets = ["0123456789abcdef", "12345678901"];
+        assert!(
+            !secrets.iter().any(|secret| message.contains(secret)),
+            "{message}"
+        );
     }
 }
 

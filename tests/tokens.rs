@@ -1,7 +1,7 @@
 //! Readers with tokens. `tests/access_table.rs` says who may read what, on every route.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::time::SystemTime;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
@@ -12,6 +12,7 @@ use tempfile::NamedTempFile;
 
 use crate::access_table::Answer;
 use crate::client::Reader;
+use crate::faults::{connect, rest};
 use crate::server::{TestServer, tickcast};
 
 pub(crate) const SECRET: &str = "a secret of at least thirty-two bytes";
@@ -353,7 +354,9 @@ async fn a_reload_revokes_tokens_and_readers() {
     let prepared: Value = post.body("{}").send().await.unwrap().json().await.unwrap();
     let prepared = prepared["url"].as_str().unwrap().to_owned();
 
-    let reload = async |lists: &str| {
+    let reload_as = async |issuer: &str, lists: &str| {
+        let issuer = format!("issuer = \"{issuer}\"");
+        let table = table.replace("issuer = \"me\"", &issuer);
         std::fs::write(config.path(), table.replace("REVOKED", lists)).unwrap();
         let answer = server
             .http
@@ -364,6 +367,7 @@ async fn a_reload_revokes_tokens_and_readers() {
         let status = answer.status();
         (status, answer.json::<Value>().await.unwrap())
     };
+    let reload = async |lists: &str| reload_as("me", lists).await;
     let (status, answer) =
         reload("revoked_tokens = [\"t2\"]\nrevoked_subjects = [\"ada\"]\n").await;
     assert_eq!(
@@ -398,6 +402,15 @@ async fn a_reload_revokes_tokens_and_readers() {
             == "tick"
     );
 
+    // The running server knows readers by the issuer that it began with.
+    let (status, answer) = reload_as("other", "revoked_subjects = [\"ada\"]\n").await;
+    assert_eq!(
+        (status, &answer["restart"]),
+        (StatusCode::OK, &json!(["access"]))
+    );
+    let (status, _, text) = answer_of(&server, "/v1/prices", &ada).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED, "{text}");
+
     // The list is the whole list: who is no longer on it may read again.
     assert_eq!(reload("").await.0, StatusCode::OK);
     assert_eq!(
@@ -411,6 +424,45 @@ async fn a_reload_revokes_tokens_and_readers() {
             .as_str()
             .unwrap()
             .contains("revoked_tokens: a name is empty")
+    );
+}
+
+/// A reader that is revoked while its request to prepare a stream is on its way has no stream.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_reader_prepares_no_stream() {
+    let table = format!(
+        "[access]\nreaders = \"token\"\nREVOKED[[access.key]]\nalg = \"HS256\"\nsecret = \"{SECRET}\"\n"
+    );
+    let config = file(&table.replace("REVOKED", ""));
+    let server = start(&config).await;
+    let token = signed(SECRET, &claims(600, &json!({})));
+    let mut slow = connect(&server);
+    let head = format!(
+        "POST /v1/streams HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\nexpect: 100-continue\r\ncontent-length: 2\r\nconnection: close\r\n\r\n"
+    );
+    slow.write_all(head.as_bytes()).unwrap();
+    // The server asks for the body when it has let the reader in.
+    let mut asked = [0; 25];
+    slow.read_exact(&mut asked).unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+    std::fs::write(
+        config.path(),
+        table.replace("REVOKED", "revoked_subjects = [\"ada\"]\n"),
+    )
+    .unwrap();
+    let reload = server.http.post(format!("{}/reload", server.admin));
+    assert_eq!(reload.send().await.unwrap().status(), StatusCode::OK);
+    slow.write_all(b"{}").unwrap();
+    let answer = rest(&slow);
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let prepared: Value = serde_json::from_str(body).unwrap();
+    let url = format!("{}{}", server.public, prepared["url"].as_str().unwrap());
+    let found = server.http.get(&url).send().await.unwrap();
+    assert_eq!(found.status(), StatusCode::NOT_FOUND);
+    let patched = server.http.patch(&url).body("{\"add\":[\"B\"]}");
+    assert_eq!(
+        patched.send().await.unwrap().status(),
+        StatusCode::NOT_FOUND
     );
 }
 

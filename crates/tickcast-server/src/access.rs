@@ -85,23 +85,20 @@ pub(crate) fn quiet_health_router(hub: &Hub) -> Router {
 /// read prices refuse it.
 async fn identify(State(access): State<Arc<Access>>, mut request: Request, next: Next) -> Response {
     let cookie = access.cookie.as_deref();
-    let token = match presented::take(&mut request, cookie, &access.origins) {
+    let token = presented::take(&mut request, cookie, &access.origins);
+    if request.uri().path().starts_with(NAMED_STREAMS) {
+        // The name of a stream is a permission of its own. Tokens come along unasked, as cookies.
+        return next.run(request).await;
+    }
+    let token = match token {
         Ok(token) => token,
         Err(error) => return Problem::from(error).into_response(),
     };
     if let Some(token) = token {
         let now = (access.hub.steady_time(), SystemTime::now().into());
-        // The name of a stream is enough, so such a request waits for no issuer.
-        let verified = match request.uri().path().starts_with(NAMED_STREAMS) {
-            true => access.keys.verify(&token, now),
-            false => access.keys.verify_or_load(&token, now).await,
-        };
-        match verified {
+        match access.keys.verify_or_load(&token, now).await {
             Ok(viewer) => _ = request.extensions_mut().insert(viewer),
-            // The name of a stream is a permission of its own. A cookie that has expired comes
-            // along unasked.
-            Err(_) if request.uri().path().starts_with(NAMED_STREAMS) => {}
-            Err(error @ TokenError::NotLoaded) => {
+            Err(error @ TokenError::NotLoaded(_)) => {
                 _ = request
                     .extensions_mut()
                     .insert(UnknownYet(error.to_string().into()));

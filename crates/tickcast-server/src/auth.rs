@@ -43,6 +43,11 @@ impl PublishToken {
         }
     }
 
+    /// Checks whether both are the same token.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.hash == other.hash
+    }
+
     /// Generates a new token and prints the token once on standard error, in the format of the log.
     pub(crate) fn generate(format: LogFormat) -> anyhow::Result<Self> {
         let mut bytes = [0; TOKEN_BYTES];

@@ -12,6 +12,7 @@ mod config;
 mod drain;
 mod exit;
 mod fetch_site;
+mod local_host;
 mod logging;
 mod metrics;
 mod networks;

@@ -60,21 +60,26 @@ impl Reload {
     ///
     /// # Errors
     ///
-    /// If the settings are not valid. Then nothing changes.
+    /// If the settings are not valid, nothing changes. If the certificates cannot be read again,
+    /// only the revocations are applied.
     pub(crate) async fn run(&self) -> Result<Reloaded, SettingsError> {
+        let done = self.try_run().await;
+        done.inspect_err(|error| tracing::error!("the reload failed: {error}"))
+    }
+
+    async fn try_run(&self) -> Result<Reloaded, SettingsError> {
         let _turn = self.lock.lock().await;
         let Settings {
             mut sources,
             shown,
             access,
             ..
-        } = (self.loader)().inspect_err(|error| {
-            tracing::error!("reload failed; the sources stay unchanged: {error}");
-        })?;
-        for certificates in &self.certificates {
-            certificates.reload().map_err(SettingsError)?;
+        } = (self.loader)()?;
+        // A reader who may no longer read must not profit from another error.
+        if let Some(revoked) = access.revoked() {
+            revoked.apply(&self.hub);
         }
-        access.revoked().apply(&self.hub);
+        self.reload_certificates()?;
         let by_default = |shown: &[SettingRow]| {
             shown
                 .iter()
@@ -103,6 +108,18 @@ impl Reload {
             tracing::warn!(settings = ?reloaded.restart, "these settings changed and take effect after a restart");
         }
         Ok(reloaded)
+    }
+}
+
+impl Reload {
+    /// Reads the certificates of all listeners again, or of none.
+    fn reload_certificates(&self) -> Result<(), SettingsError> {
+        let read = self.certificates.iter().map(|own| Ok((own, own.read()?)));
+        let read: Vec<_> = read.collect::<Result<_, _>>().map_err(SettingsError)?;
+        for (certificates, read) in read {
+            certificates.replace(read);
+        }
+        Ok(())
     }
 }
 

@@ -23,7 +23,9 @@ use crate::reload::Reload;
 use crate::settings::{Loader, Settings};
 use crate::source::SourceManager;
 use crate::tls::{TlsListener, TlsSettings};
-use crate::{access, admin, app, auth, client_address, logging, overload, security_headers, tls};
+use crate::{
+    access, admin, app, auth, client_address, local_host, logging, overload, security_headers, tls,
+};
 
 /// Drain time per stream. With this time, 1000 clients reconnect within a second, not all at once.
 /// All streams together get at most three quarters of the drain time. The rest is for writes in
@@ -88,7 +90,9 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
         (hub.clone(), certificates.clone()),
         settings.shown,
     );
-    settings.access.revoked().apply(&hub);
+    if let Some(revoked) = settings.access.revoked() {
+        revoked.apply(&hub);
+    }
     let reload = Arc::new(reload);
     if let Some(keys) = settings.access.keys() {
         access::load_keys(keys, &hub, &stop, &tasks);
@@ -129,6 +133,10 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     ));
     // The operators' listener answers until the process ends.
     let operators = admin::router(&hub, &reload, pressure);
+    let operators = match addresses[1].is_some_and(|own| own.ip().is_loopback()) {
+        true => operators.layer(middleware::from_fn(local_host::require)),
+        false => operators,
+    };
     let operators = operators.layer(middleware::map_response(security_headers::add));
     tokio::spawn(serving(
         (private, Vec::new(), settings.admin_tls),

@@ -158,6 +158,15 @@ impl Settings {
         let redirect = layers.pick_redirect(flags.redirect, file.redirect, tls.is_some())?;
         layers.check_admin(&flags, &file, (admin, admin_tls.as_ref()))?;
         let (access, origins, named) = layers.pick_access(access)?;
+        if let Some(token) = &publish_token
+            && let Some(at) = named.iter().position(|own| own.is_same(token))
+        {
+            // The token would allow everything, whatever the publisher may do.
+            let at = at + 1;
+            return Err(SettingsError(format!(
+                "access.publisher {at}: the token is the publish_token, which allows to publish everything"
+            )));
+        }
         let publish_tokens = publish_token.into_iter().chain(named).collect();
         // Container runtimes kill a process after ten seconds.
         let drain = layers.pick(

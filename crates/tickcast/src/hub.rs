@@ -329,10 +329,13 @@ impl Hub {
         self.0.prepared_streams.insert(stream, max, now)
     }
 
-    /// Returns the prepared stream with this name.
+    /// Returns the prepared stream with this name. One that was prepared while its viewer was
+    /// revoked does not exist.
     pub(crate) fn prepared_stream(&self, id: StreamId) -> Option<Arc<PreparedStream>> {
         let now = (self.0.clock.uptime(), self.steady_time());
-        self.0.prepared_streams.get(id, now)
+        let stream = self.0.prepared_streams.get(id, now)?;
+        let viewer = stream.current()?.viewer;
+        (!self.0.revocation.concerns(&viewer)).then_some(stream)
     }
 
     /// Returns the place of one more reader of a prepared stream, unless there are too many.

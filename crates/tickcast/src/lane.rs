@@ -280,8 +280,10 @@ impl<S: Sink> Lane<S> {
         let idle_timeout = self.streams[key].idle_timeout(self.limits.keep_alive);
         self.stats.opened();
         self.timers.set(now + idle_timeout, key, Timer::IdleCheck);
+        let is_revoked = viewer.is_known() && self.revocation.concerns(&viewer);
         match expiry {
-            // The body of a response may be asked for its first bytes long after the request.
+            // The request may have come long before: before the viewer was revoked, too.
+            _ if is_revoked => self.expire(key),
             Expiry::Uptime(at) if at <= now => self.expire(key),
             Expiry::Uptime(at) => {
                 self.timers.set(at, key, Timer::Expire);
@@ -292,9 +294,6 @@ impl<S: Sink> Lane<S> {
         }
         self.end_if_deleted(key);
         if viewer.is_known() && self.streams.contains_key(key) {
-            if self.revocation.concerns(&viewer) {
-                self.expire(key);
-            }
             self.viewers.insert(key, viewer);
         }
         // Bytes that a sink already holds are sent even if there is nothing else to send.

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::key::Key;
 
 /// Maximum time for a request.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Maximum size of an answer, in bytes, and maximum number of keys in it.
 const MAX_BYTES: usize = 256 << 10;
@@ -75,6 +75,10 @@ impl Issuer {
         let mut http = Client::builder()
             .timeout(TIMEOUT)
             .redirect(redirect::Policy::none());
+        if url.scheme() == "http" {
+            // In plain text, the request must not leave this machine.
+            http = http.no_proxy();
+        }
         if let Some(file) = ca {
             let refused =
                 |error: &dyn std::fmt::Display| format!("jwks_ca: {}: {error}", file.display());
@@ -99,11 +103,6 @@ impl Issuer {
         shown.set_query(None);
         shown.set_fragment(None);
         shown.into()
-    }
-
-    /// Returns the issuer that is named in its tokens, if it is set.
-    pub(super) fn name(&self) -> Option<&str> {
-        self.expected.0.as_deref()
     }
 
     /// Returns the algorithm of the keys.
@@ -148,7 +147,7 @@ impl Issuer {
             .into_iter()
             .filter_map(|key| serde_json::from_value(key).ok());
         let keys: Vec<_> = known.filter_map(|jwk: Jwk| self.key(&jwk)).collect();
-        let unnamed = keys.iter().filter(|key| !key.is_named()).count();
+        let unnamed = keys.iter().filter(|key| key.kid().is_none()).count();
         if unnamed > MAX_UNNAMED {
             return Err(IssuerError::TooManyUnnamed(unnamed));
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jsonwebtoken::dangerous::insecure_decode;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::{Deserialize, Deserializer};
@@ -36,14 +37,10 @@ pub(crate) enum TokenError {
     Malformed,
     #[error("the token demands header parameters (`crit`) that this server does not know")]
     Critical,
-    /// No key has its name.
     #[error("the token is not signed with a key of this server")]
-    Unknown(Algorithm),
-    /// The key of its name has not signed it.
-    #[error("the token is not signed with a key of this server")]
-    Forged,
+    Unknown(KeyName),
     #[error("this server does not know the key of the token yet; try again later")]
-    NotLoaded,
+    NotLoaded(KeyName),
     #[error("the token has no valid claim `{0}`")]
     Missing(String),
     #[error("the token has expired")]
@@ -59,6 +56,13 @@ pub(crate) enum TokenError {
         claim: &'static str,
         problem: String,
     },
+}
+
+/// What a token says of the key that it is signed with.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct KeyName {
+    pub(super) algorithm: Algorithm,
+    pub(super) kid: Option<String>,
 }
 
 /// The claims of a token.
@@ -118,14 +122,9 @@ impl Key {
         }
     }
 
-    /// Checks whether only tokens that name the key can be signed with it.
-    pub(super) const fn is_named(&self) -> bool {
-        self.kid.is_some()
-    }
-
-    /// Returns the issuer that tokens of this key must have, if it is set.
-    pub(super) fn issuer(&self) -> Option<&str> {
-        self.issuer.as_deref()
+    /// Returns the name of the key. If it has one, only tokens that name it are signed with it.
+    pub(super) fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
     }
 
     /// Returns what the reader of a token of this key may read.
@@ -216,28 +215,50 @@ pub(super) fn verify<'k>(
     if header.crit.is_some() {
         return Err(TokenError::Critical);
     }
-    let mut refusal = TokenError::Unknown(header.alg);
+    let mut refusal = None;
     for key in keys {
         // A key with a name is meant only by its name.
-        let named = key.kid.is_some() && key.kid == header.kid;
-        if key.algorithm != header.alg || !(named || key.kid.is_none()) {
+        let is_meant = key.kid.is_none() || key.kid == header.kid;
+        if key.algorithm != header.alg || !is_meant {
             continue;
         }
         match decode::<Claims>(token, &key.decoding, &key.validation) {
             Ok(data) => return key.viewer(data.claims, now, wall),
             Err(error) => {
-                // What a key without a name says about the signature is no news.
-                match refused(error.into_kind()) {
-                    Some(error) => refusal = error,
-                    None if named && matches!(refusal, TokenError::Unknown(_)) => {
-                        refusal = TokenError::Forged;
-                    }
-                    None => {}
-                }
+                // What another key says about the signature is no news.
+                refusal = refused(error.into_kind()).or(refusal);
             }
         }
     }
-    Err(refusal)
+    let (algorithm, kid) = (header.alg, header.kid);
+    Err(refusal.unwrap_or(TokenError::Unknown(KeyName { algorithm, kid })))
+}
+
+/// The times in a token whose signature has not been checked. They can only be a reason to refuse
+/// the token.
+#[derive(Default, Deserialize)]
+pub(super) struct UnverifiedTimes {
+    exp: Option<f64>,
+    iat: Option<f64>,
+}
+
+impl UnverifiedTimes {
+    /// Reads the times of a token.
+    pub(super) fn of(token: &str) -> Self {
+        insecure_decode(token).map_or_else(|_| Self::default(), |data| data.claims)
+    }
+
+    /// Checks whether the token has expired, whichever key has signed it.
+    pub(super) fn have_passed(&self, now: Time) -> bool {
+        let exp = self.exp.and_then(|exp| time("exp", exp).ok());
+        exp.is_some_and(|exp| exp.saturating_add(LEEWAY) <= now)
+    }
+
+    /// Checks whether the token was issued before a time of the wall clock.
+    pub(super) fn are_before(&self, wall: Time) -> bool {
+        let iat = self.iat.and_then(|iat| time("iat", iat).ok());
+        iat.is_some_and(|iat| iat.saturating_add(LEEWAY) < wall)
+    }
 }
 
 /// Returns the name of a reader. An issuer has no space in its name.
@@ -302,6 +323,11 @@ mod tests {
         signed(&Header::new(Algorithm::HS256), claims)
     }
 
+    fn unknown(algorithm: Algorithm, kid: Option<&str>) -> TokenError {
+        let kid = kid.map(str::to_owned);
+        TokenError::Unknown(KeyName { algorithm, kid })
+    }
+
     fn accept(claims: &Value) -> Result<Viewer, TokenError> {
         verify(&[key(SECRET, None)], &token(claims), (now(), now()))
     }
@@ -321,6 +347,24 @@ mod tests {
         assert_eq!(viewer, Ok(expected));
         let nothing = accept(&json!({"exp": 1_000_060, "tickcast": {"symbols": []}}));
         assert_eq!(nothing.unwrap().symbols(), Some(&Filter::none()));
+    }
+
+    #[test]
+    fn times_count_before_the_signature_only_against_a_token() {
+        let times = |claims: Value| UnverifiedTimes::of(&token(&claims));
+        let at = |seconds: i64| Time::from_millis(seconds * 1000).unwrap();
+        let both = times(json!({"exp": 1000, "iat": 500}));
+        assert!(!both.have_passed(at(1029)) && both.have_passed(at(1030)));
+        assert!(!both.are_before(at(530)) && both.are_before(at(531)));
+        for none in [
+            json!({}),
+            json!({"exp": "x"}),
+            json!({"exp": -1, "iat": -1}),
+            json!([]),
+        ] {
+            let none = times(none);
+            assert!(!none.have_passed(Time::MAX) && !none.are_before(Time::MAX));
+        }
     }
 
     #[test]
@@ -386,7 +430,7 @@ mod tests {
         let refused = |token: &str| verify(&keys, token, (now(), now())).unwrap_err();
         assert_eq!(
             refused(&signed(&Header::new(Algorithm::HS512), &claims)),
-            TokenError::Unknown(Algorithm::HS512)
+            unknown(Algorithm::HS512, None)
         );
         let (_, unsigned) = token(&claims)
             .split_once('.')
@@ -401,7 +445,7 @@ mod tests {
         assert_eq!(refused(&"x".repeat(9000)), TokenError::TooLong(9000));
         let mut altered = token(&claims);
         altered.pop();
-        assert_eq!(refused(&altered), TokenError::Unknown(Algorithm::HS256));
+        assert_eq!(refused(&altered), unknown(Algorithm::HS256, None));
         let crit = Header {
             crit: Some(vec!["exp".to_owned()]),
             ..Header::new(Algorithm::HS256)
@@ -424,10 +468,8 @@ mod tests {
             verify(&keys, &signed(&header, &claims), (now(), now())).map(|_| ())
         };
         assert_eq!(named(Some("new")), Ok(()));
-        assert_eq!(named(Some("old")), Err(TokenError::Forged));
-        for other in [Some("other"), None] {
-            let unknown = TokenError::Unknown(Algorithm::HS256);
-            assert_eq!(named(other), Err(unknown), "{other:?}");
+        for other in [Some("old"), Some("other"), None] {
+            assert_eq!(named(other), Err(unknown(Algorithm::HS256, other)));
         }
     }
 

@@ -1,14 +1,14 @@
 //! The keys of an issuer, as of the last good answer.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use jsonwebtoken::Algorithm;
+use tickcast::Time;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::issuer::{Issuer, IssuerError};
-use super::key::Key;
+use super::key::{Key, KeyName};
 
 /// Time between two requests to the issuer while everything is well: a key that the issuer has
 /// removed is valid for so long at most.
@@ -39,6 +39,7 @@ struct Requests {
     begun: u64,
     ended: u64,
     good: u64,
+    loaded_at: Time,
     /// When the next request because of an unknown key may be made. `None` means now.
     next_unknown: Option<Instant>,
     /// Whether there will be no more requests.
@@ -71,14 +72,21 @@ impl KeySet {
         Arc::clone(&self.requests.borrow().keys)
     }
 
-    /// Checks whether tokens of this algorithm may be signed with a key that was never loaded.
-    pub(super) fn lacks(&self, algorithm: Algorithm) -> bool {
-        self.may_have(algorithm) && self.requests.borrow().good == 0
+    /// Checks whether the keys were ever loaded.
+    pub(super) fn is_loaded(&self) -> bool {
+        self.requests.borrow().good > 0
     }
 
-    /// Checks whether tokens of this algorithm may be signed with a key of this issuer.
-    pub(super) fn may_have(&self, algorithm: Algorithm) -> bool {
-        self.issuer.algorithm() == algorithm
+    /// Returns when the request for the current keys began, by the wall clock.
+    pub(super) fn loaded_at(&self) -> Time {
+        self.requests.borrow().loaded_at
+    }
+
+    /// Checks whether the issuer may have a key with this name that is not among the current ones.
+    pub(super) fn may_have(&self, name: &KeyName) -> bool {
+        let is_known = |key: &Key| key.kid().is_some() && key.kid() == name.kid.as_deref();
+        self.issuer.algorithm() == name.algorithm
+            && !self.requests.borrow().keys.iter().any(is_known)
     }
 
     /// Waits for the keys that the issuer has now, because of a token with an unknown key. Returns
@@ -120,7 +128,7 @@ impl KeySet {
                 }
                 Err(error) => {
                     tracing::warn!(%url, %error, "the keys of readers could not be loaded; the last ones count, and the next attempt follows in {retry:?}");
-                    if self.requests.borrow().good == 0 {
+                    if !self.is_loaded() {
                         report(Some(format!("no keys of readers from {url}: {error}")));
                     }
                     let pause = retry;
@@ -147,12 +155,14 @@ impl KeySet {
                 requests.next_unknown = Some(Instant::now() + UNKNOWN_KEY_INTERVAL);
             }
         });
+        let began = SystemTime::now().into();
         let answer = self.issuer.request_keys().await;
         let mut result = Ok(0);
         self.requests.send_modify(|requests| {
             requests.ended = requests.begun;
             result = answer.map(|keys| {
                 requests.good = requests.begun;
+                requests.loaded_at = began;
                 requests.keys = keys.into();
                 requests.keys.len()
             });

@@ -5,7 +5,7 @@ use tickcast::Time;
 use tickcast::access::Viewer;
 
 use super::issuer::IssuerError;
-use super::key::{Key, TokenError, subject, verify};
+use super::key::{Key, KeyName, TokenError, UnverifiedTimes, verify};
 use super::key_set::KeySet;
 
 /// All keys: those of the configuration, and those of issuers. A token has to be signed with one of
@@ -25,13 +25,6 @@ impl Keys {
         &self.sets
     }
 
-    /// Returns the names of a reader with this `sub`, of any issuer.
-    pub(super) fn subjects(&self, sub: &str) -> impl Iterator<Item = String> {
-        let own = self.own.iter().map(Key::issuer);
-        let issuers = own.chain(self.sets.iter().map(|set| set.issuer().name()));
-        issuers.map(move |issuer| subject(issuer, sub))
-    }
-
     /// Checks a token, see [`verify`]. Before the sets are loaded, an unknown key may be one of theirs.
     pub(crate) fn verify(&self, token: &str, times: (Time, Time)) -> Result<Viewer, TokenError> {
         let sets: Vec<_> = self.sets.iter().map(KeySet::keys).collect();
@@ -39,34 +32,49 @@ impl Keys {
             .own
             .iter()
             .chain(sets.iter().flat_map(|keys| keys.iter()));
-        match verify(keys, token, times) {
-            Err(TokenError::Unknown(algorithm))
-                if self.sets.iter().any(|set| set.lacks(algorithm)) =>
-            {
-                Err(TokenError::NotLoaded)
+        verify(keys, token, times).map_err(|error| match error {
+            TokenError::Unknown(name) if self.issuers_of(&name).any(|set| !set.is_loaded()) => {
+                TokenError::NotLoaded(name)
             }
-            verified => verified,
-        }
+            error => error,
+        })
     }
 
     /// Checks a token like [`verify`](Self::verify). If its key is not known, the issuers are asked
-    /// for new keys, at most once a minute. In between, nobody can say that the key is none of
-    /// theirs.
+    /// for new keys, at most once a minute. In between, the key may be a new one, unless the
+    /// token is older than the keys.
     pub(super) async fn verify_or_load(
         &self,
         token: &str,
         times: (Time, Time),
     ) -> Result<Viewer, TokenError> {
-        let algorithm = match self.verify(token, times) {
-            Err(TokenError::Unknown(algorithm)) => algorithm,
+        let name = match self.verify(token, times) {
+            Err(TokenError::Unknown(name) | TokenError::NotLoaded(name)) => name,
             verified => return verified,
         };
-        let sets = self.sets.iter().filter(|set| set.may_have(algorithm));
-        let fresh = join_all(sets.map(KeySet::refresh)).await;
+        let unverified = UnverifiedTimes::of(token);
+        if unverified.have_passed(times.0) {
+            return Err(TokenError::Expired);
+        }
+        // A set without its first keys is loaded again and again anyway.
+        let sets: Vec<_> = self
+            .issuers_of(&name)
+            .filter(|set| set.is_loaded())
+            .collect();
+        let fresh = join_all(sets.iter().map(|set| set.refresh())).await;
+        let is_current =
+            |(set, fresh): (&&KeySet, bool)| fresh || unverified.are_before(set.loaded_at());
         match self.verify(token, times) {
-            Err(TokenError::Unknown(_)) if fresh.contains(&false) => Err(TokenError::NotLoaded),
+            Err(TokenError::Unknown(name)) if !sets.iter().zip(fresh).all(is_current) => {
+                Err(TokenError::NotLoaded(name))
+            }
             verified => verified,
         }
+    }
+
+    /// Returns the sets of issuers that may have a key with this name.
+    fn issuers_of(&self, name: &KeyName) -> impl Iterator<Item = &KeySet> {
+        self.sets.iter().filter(|set| set.may_have(name))
     }
 
     /// Loads all sets once. Returns the addresses of those that could not be loaded, and why.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use tickcast::Hub;
 
-use super::keys::Keys;
+use super::key::issuer_and_sub;
 
 /// Maximum number of revoked tokens, and of revoked readers.
 const MAX_REVOKED: usize = 10_000;
@@ -13,12 +13,12 @@ const MAX_REVOKED: usize = 10_000;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Revoked {
     tokens: HashSet<String>,
-    subjects: HashSet<String>,
+    subs: HashSet<String>,
 }
 
 impl Revoked {
-    /// Reads the lists of `jti` and `sub`. A reader of any issuer of `keys` may be meant.
-    pub(super) fn parse(tokens: &[String], subs: &[String], keys: &Keys) -> Result<Self, String> {
+    /// Reads the lists of `jti` and `sub`. A reader of any issuer may be meant.
+    pub(super) fn parse(tokens: &[String], subs: &[String]) -> Result<Self, String> {
         for (name, list) in [("revoked_tokens", tokens), ("revoked_subjects", subs)] {
             if list.len() > MAX_REVOKED {
                 let count = list.len();
@@ -32,15 +32,16 @@ impl Revoked {
         }
         Ok(Self {
             tokens: tokens.iter().cloned().collect(),
-            subjects: subs.iter().flat_map(|sub| keys.subjects(sub)).collect(),
+            subs: subs.iter().cloned().collect(),
         })
     }
 
     /// Revokes these tokens and readers, and no others. Their streams end.
-    pub(crate) fn apply(self, hub: &Hub) {
-        let Self { tokens, subjects } = self;
+    pub(crate) fn apply(&self, hub: &Hub) {
+        let Self { tokens, subs } = self.clone();
         hub.revoke(move |viewer| {
-            tokens.contains(viewer.token_name()) || subjects.contains(viewer.subject_name())
+            let (_, sub) = issuer_and_sub(viewer.subject_name());
+            tokens.contains(viewer.token_name()) || subs.contains(sub)
         });
     }
 }

@@ -49,11 +49,11 @@ pub(crate) enum AccessSettings {
 }
 
 impl AccessSettings {
-    /// Returns the tokens and readers that may no longer read.
-    pub(crate) fn revoked(&self) -> Revoked {
+    /// Returns the tokens and readers that may no longer read, if readers need a token.
+    pub(crate) const fn revoked(&self) -> Option<&Revoked> {
         match self {
-            Self::Open => Revoked::default(),
-            Self::Token { revoked, .. } => revoked.clone(),
+            Self::Open => None,
+            Self::Token { revoked, .. } => Some(revoked),
         }
     }
 
@@ -190,11 +190,9 @@ impl AccessTable {
                 KeySource::Set(set) => sets.push(*set),
             }
         }
-        let keys = Keys::new(own, sets);
-        let revoked = Revoked::parse(&self.revoked_tokens, &self.revoked_subjects, &keys)?;
         Ok(AccessSettings::Token {
-            keys: Arc::new(keys),
-            revoked,
+            keys: Arc::new(Keys::new(own, sets)),
+            revoked: Revoked::parse(&self.revoked_tokens, &self.revoked_subjects)?,
             cookie: self.cookie.clone(),
             delays,
         })

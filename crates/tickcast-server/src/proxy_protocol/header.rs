@@ -1,7 +1,7 @@
 //! The header of the PROXY protocol.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use ppp::{HeaderResult, v1, v2};
@@ -61,6 +61,10 @@ pub(super) async fn read(socket: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8
     Ok(header)
 }
 
+/// The address of a client that its proxy does not know. It is not that of the proxy, because what
+/// such a client says of its address must not be believed.
+const UNKNOWN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
 /// Returns the address of the client in a header. A proxy that connects for itself, to check the
 /// server, tells none.
 pub(super) fn source(header: &[u8]) -> Result<Option<SocketAddr>, HeaderError> {
@@ -69,7 +73,7 @@ pub(super) fn source(header: &[u8]) -> Result<Option<SocketAddr>, HeaderError> {
         HeaderResult::V1(header) => Ok(match header.map_err(|error| invalid(&error))?.addresses {
             v1::Addresses::Tcp4(own) => Some((own.source_address, own.source_port).into()),
             v1::Addresses::Tcp6(own) => Some((own.source_address, own.source_port).into()),
-            v1::Addresses::Unknown => None,
+            v1::Addresses::Unknown => Some(UNKNOWN),
         }),
         HeaderResult::V2(header) => {
             let header = header.map_err(|error| invalid(&error))?;
@@ -77,7 +81,7 @@ pub(super) fn source(header: &[u8]) -> Result<Option<SocketAddr>, HeaderError> {
                 _ if header.command == v2::Command::Local => None,
                 v2::Addresses::IPv4(own) => Some((own.source_address, own.source_port).into()),
                 v2::Addresses::IPv6(own) => Some((own.source_address, own.source_port).into()),
-                v2::Addresses::Unix(_) | v2::Addresses::Unspecified => None,
+                v2::Addresses::Unix(_) | v2::Addresses::Unspecified => Some(UNKNOWN),
             })
         }
     }
@@ -113,14 +117,14 @@ mod tests {
         assert_eq!(client(line), "192.0.2.7:4711");
         let line = b"PROXY TCP6 2001:db8::7 2001:db8::1 4711 443\r\n";
         assert_eq!(client(line), "[2001:db8::7]:4711");
-        assert_eq!(client(b"PROXY UNKNOWN\r\n"), "none");
+        assert_eq!(client(b"PROXY UNKNOWN\r\n"), "0.0.0.0:0");
         let four = [192, 0, 2, 7, 198, 51, 100, 1, 0x12, 0x67, 1, 0xbb];
         assert_eq!(client(&v2(1, 0x11, &four)), "192.0.2.7:4711");
         // An extension behind the addresses changes nothing.
         let extended = [&four[..], &[4, 0, 1, 0]].concat();
         assert_eq!(client(&v2(1, 0x11, &extended)), "192.0.2.7:4711");
         assert_eq!(client(&v2(0, 0, &[])), "none");
-        assert_eq!(client(&v2(1, 0, &[])), "none");
+        assert_eq!(client(&v2(1, 0, &[])), "0.0.0.0:0");
     }
 
     #[test]

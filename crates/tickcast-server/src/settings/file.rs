@@ -66,6 +66,13 @@ impl File {
         let access = access
             .transpose()
             .map_err(|error| format!("access: {}", without_values(&one_line(&error, text))))?;
+        if table
+            .get("publish_token")
+            .is_some_and(|token| !token.is_str())
+        {
+            // The error of the library would show the token.
+            return Err("publish_token must be a text in quotes".to_owned());
+        }
         let layer = table.try_into().map_err(|error| one_line(&error, text))?;
         Ok(Self {
             layer,

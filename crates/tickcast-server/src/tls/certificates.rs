@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::SystemTime;
 
 use rustls::crypto::aws_lc_rs::default_provider;
@@ -48,42 +48,60 @@ pub(crate) enum CertificateSource {
 /// The certificates that are in use.
 pub(crate) struct Certificates {
     source: CertificateSource,
-    current: RwLock<Vec<Arc<CertifiedKey>>>,
+    current: RwLock<CertifiedKeys>,
+    /// The stamps of the files before they were read for the first time.
+    first_stamps: Vec<FileStamp>,
 }
+
+type CertifiedKeys = Vec<Arc<CertifiedKey>>;
 
 /// What shows that a file was changed: its length, its time and its place on disk.
 pub(super) type FileStamp = Option<(u64, Option<SystemTime>, u64)>;
 
 impl Certificates {
     pub(super) fn load(source: CertificateSource) -> Result<Self, String> {
+        let first_stamps = source.stamps();
         let current = RwLock::new(source.read()?);
-        Ok(Self { source, current })
+        Ok(Self {
+            source,
+            current,
+            first_stamps,
+        })
     }
 
-    /// Reads the files again. Open connections stay as they are.
+    /// Reads the files again. A self-signed certificate stays the same.
     ///
     /// # Errors
-    /// If a file cannot be read or does not fit. The certificates from before stay in use.
-    pub(crate) fn reload(&self) -> Result<(), String> {
-        if let CertificateSource::Files(_) = &self.source {
-            let read = self.source.read()?;
-            *self.current.write().unwrap_or_else(PoisonError::into_inner) = read;
+    /// If a file cannot be read or does not fit.
+    pub(crate) fn read(&self) -> Result<CertifiedKeys, String> {
+        match &self.source {
+            CertificateSource::Files(_) => self.source.read(),
+            CertificateSource::SelfSigned => Ok(self.current().clone()),
         }
-        Ok(())
+    }
+
+    /// Replaces the certificates. Open connections stay as they are.
+    pub(crate) fn replace(&self, read: CertifiedKeys) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = read;
     }
 
     /// Returns what shows that a file was changed, for each file.
     pub(super) fn stamps(&self) -> Vec<FileStamp> {
-        let CertificateSource::Files(files) = &self.source else {
-            return Vec::new();
-        };
-        let paths = files.iter().flat_map(|files| [&files.cert, &files.key]);
-        paths.map(|path| stamp(path)).collect()
+        self.source.stamps()
+    }
+
+    /// Returns these stamps as of the first time that the files were read.
+    pub(super) fn first_stamps(&self) -> Vec<FileStamp> {
+        self.first_stamps.clone()
+    }
+
+    fn current(&self) -> RwLockReadGuard<'_, CertifiedKeys> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the SHA-256 fingerprint of the first certificate, as browsers show it.
     pub(crate) fn fingerprint(&self) -> String {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        let current = self.current();
         let first = current.first().and_then(|key| key.cert.first());
         let hash = first.map(Sha256::digest);
         let bytes = hash.iter().flatten().map(|byte| format!("{byte:02X}"));
@@ -103,7 +121,15 @@ fn stamp(path: &Path) -> FileStamp {
 }
 
 impl CertificateSource {
-    fn read(&self) -> Result<Vec<Arc<CertifiedKey>>, String> {
+    fn stamps(&self) -> Vec<FileStamp> {
+        let Self::Files(files) = self else {
+            return Vec::new();
+        };
+        let paths = files.iter().flat_map(|files| [&files.cert, &files.key]);
+        paths.map(|path| stamp(path)).collect()
+    }
+
+    fn read(&self) -> Result<CertifiedKeys, String> {
         match self {
             Self::SelfSigned => Ok(vec![self_signed()?]),
             Self::Files(files) if files.len() > MAX_CERTIFICATES => Err(format!(
@@ -165,7 +191,7 @@ fn is_for(key: &CertifiedKey, name: &ServerName<'_>) -> bool {
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        let current = self.current();
         let name = hello
             .server_name()
             .and_then(|name| ServerName::try_from(name).ok());

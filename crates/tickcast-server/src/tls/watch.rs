@@ -13,7 +13,7 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// Watches the files of certificates until `stop`. If the new files do not fit, the certificates
 /// from before stay in use, and the files are read again when they change again.
 pub(crate) async fn watch(certificates: Arc<Certificates>, stop: CancellationToken) {
-    let mut known = certificates.stamps();
+    let mut known = certificates.first_stamps();
     if known.is_empty() {
         return;
     }
@@ -28,11 +28,14 @@ pub(crate) async fn watch(certificates: Arc<Certificates>, stop: CancellationTok
             continue;
         }
         known = now;
-        match certificates.reload() {
-            Ok(()) => tracing::info!(
-                fingerprint = certificates.fingerprint(),
-                "the certificates were loaded again"
-            ),
+        match certificates.read() {
+            Ok(read) => {
+                certificates.replace(read);
+                tracing::info!(
+                    fingerprint = certificates.fingerprint(),
+                    "the certificates were loaded again"
+                );
+            }
             Err(error) => tracing::error!(
                 "the certificates cannot be loaded again; those from before stay in use: {error}"
             ),

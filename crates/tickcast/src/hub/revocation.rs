@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::access::Viewer;
 
 /// A rule that says whether a viewer may no longer read.
-pub(super) type Rule = dyn Fn(&Viewer) -> bool + Send + Sync;
+pub(crate) type Rule = dyn Fn(&Viewer) -> bool + Send + Sync;
 
 /// The current rule. All markets of a hub share it.
 #[derive(Clone, Default)]
@@ -14,7 +14,7 @@ pub(crate) struct Revocation(Arc<RwLock<Option<Arc<Rule>>>>);
 
 impl Revocation {
     /// Replaces the rule.
-    pub(super) fn set(&self, rule: Arc<Rule>) {
+    pub(crate) fn set(&self, rule: Arc<Rule>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(rule);
     }
 

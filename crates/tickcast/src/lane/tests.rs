@@ -277,6 +277,21 @@ fn a_simple_stream_is_sent_a_snapshot_in_order_of_names_and_then_every_tick() {
 }
 
 #[test]
+fn a_stream_whose_viewer_was_revoked_before_it_opens_is_sent_nothing() {
+    let mut harness = Harness::new(Limits::default());
+    harness.tick("A", 1);
+    harness.flush();
+    let rule = |viewer: &Viewer| viewer.subject_name() == "ada";
+    harness.lane.revocation.set(Arc::new(rule));
+    for (subject, expected) in [("ada", vec![]), ("bob", vec!["A 1=1"])] {
+        let viewer = Viewer::of(Filter::all()).subject(subject);
+        let subscription = subscribe("*").narrowed_to(&viewer).unwrap();
+        let (_, reader) = harness.open(subscription);
+        assert_eq!(reader.take(), expected, "{subject}");
+    }
+}
+
+#[test]
 fn each_reader_receives_its_own_symbols_including_new_symbols() {
     let mut harness = Harness::new(Limits::default());
     harness.tick("A", 1);
