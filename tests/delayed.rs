@@ -1,5 +1,7 @@
 //! Delayed readers: on no route do they see anything newer than their delay.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use reqwest::{RequestBuilder, StatusCode};
@@ -8,7 +10,7 @@ use tempfile::NamedTempFile;
 
 use crate::client::Reader;
 use crate::resumable::{data, short, up_to};
-use crate::server::{TestServer, eventually};
+use crate::server::{TestServer, eventually, tickcast};
 use crate::tokens::{SECRET, claims, file, path, signed};
 
 /// The delay of the server, in seconds.
@@ -286,6 +288,66 @@ async fn a_delayed_market_survives_a_restart() {
     assert!(before.elapsed() >= Duration::from_secs(DELAY));
 }
 
+/// Without the marks, nothing says how old the prices on the disk are.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_marks_a_restart_shows_nothing_for_the_delay() {
+    let (config, folder) = (config(), tempfile::tempdir().unwrap());
+    let arguments = ["--source", "none", "--config", path(&config)];
+    let server = TestServer::on_disk(folder.path(), &arguments);
+    server.publish(&[("A", "1")]).await;
+    until_seen(&server, "A").await;
+    server.end();
+    std::fs::remove_file(folder.path().join("delayed.marks")).unwrap();
+    let before = Instant::now();
+    let server = TestServer::on_disk(folder.path(), &arguments);
+    until_seen(&server, "A").await;
+    assert!(before.elapsed() >= Duration::from_secs(DELAY));
+}
+
+/// Each answer says that its prices are delayed, and so do the commands.
+#[tokio::test(flavor = "multi_thread")]
+async fn delayed_prices_are_labelled() {
+    let config = config();
+    let server = TestServer::with(&["--source", "none", "--config", path(&config)]);
+    server.publish(&[("A", "1")]).await;
+    until_seen(&server, "A").await;
+    let label = async |request: RequestBuilder| {
+        let answer = request.send().await.unwrap();
+        answer.headers().get("tickcast-delay").cloned()
+    };
+    let streams = ["/v1/stream", "/prices/stream"];
+    for route in ROUTES.into_iter().chain(streams) {
+        let delay = label(get(&server, route, &delayed())).await;
+        assert_eq!(delay.unwrap(), "2", "{route}");
+        assert_eq!(label(get(&server, route, &live())).await, None, "{route}");
+    }
+    let post = server.http.post(format!("{}/v1/streams", server.public));
+    let prepared = post.bearer_auth(delayed()).send().await.unwrap();
+    let prepared: Value = prepared.json().await.unwrap();
+    let url = format!("{}{}", server.public, prepared["url"].as_str().unwrap());
+    assert_eq!(label(server.http.get(url)).await.unwrap(), "2");
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ticks.ndjson");
+    let file = file.to_str().unwrap();
+    for command in [
+        vec!["record", "--ticks", "1", "--since", "start", file],
+        vec!["watch", "--plain"],
+    ] {
+        let mut child = tickcast(&command)
+            .args(["--url", &server.public, "--token", &delayed()])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let said = lines.find_map(|line| line.ok().filter(|line| line.contains("delayed")));
+        assert_eq!(said.unwrap(), "the prices are 2 s delayed");
+        let _ = child.kill();
+        child.wait().unwrap();
+    }
+}
+
 #[test]
 fn delays_out_of_their_range_are_refused() {
     let config = |delays: &str| {
@@ -303,8 +365,7 @@ fn delays_out_of_their_range_are_refused() {
         ("[-1]", "access: "),
     ] {
         let file = config(delays);
-        let output =
-            crate::server::tickcast(&["config", "check", "--config", path(&file)]).output();
+        let output = tickcast(&["config", "check", "--config", path(&file)]).output();
         let output = output.unwrap();
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{message}");

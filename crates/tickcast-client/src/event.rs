@@ -63,6 +63,8 @@ pub struct Ready {
     /// Whether the stream continues from the cursor of the request without a gap. False for a new
     /// stream, and after a reset.
     pub resumed: bool,
+    /// How far the prices are behind the market, in seconds. `None`: they are live.
+    pub delay: Option<u64>,
     /// Name of the server.
     pub server: String,
 }

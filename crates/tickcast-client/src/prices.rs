@@ -50,6 +50,8 @@ pub struct PriceStream {
     /// Delay to wait before the next connection, if any.
     due: Option<Duration>,
     events: Option<Events>,
+    /// The delay of the prices, as of the last connection.
+    delay: Option<u64>,
 }
 
 impl std::fmt::Debug for PriceStream {
@@ -135,6 +137,14 @@ impl PriceStream {
         self.cursor.as_deref()
     }
 
+    /// Returns how far the prices of the last connection are behind the market, in seconds, or `None`
+    /// if they are live. It is known before the first tick, and [`Ready`](crate::Ready) says it,
+    /// too.
+    #[must_use]
+    pub const fn delay(&self) -> Option<u64> {
+        self.delay
+    }
+
     /// Returns the next event. The first call connects. The stream never ends by itself.
     ///
     /// After the loss of a connection, the call returns [`Event::Disconnected`]. The next call
@@ -160,7 +170,7 @@ impl PriceStream {
                     self.due = None;
                 }
                 match self.request.connect(self.cursor.as_deref()).await? {
-                    Ok(events) => self.events = Some(events),
+                    Ok((events, delay)) => (self.events, self.delay) = (Some(events), delay),
                     Err(why) => return Ok(self.disconnected(why)),
                 }
                 continue;
@@ -279,6 +289,7 @@ impl PriceStreamBuilder {
             backoff,
             due: None,
             events: None,
+            delay: None,
         })
     }
 
@@ -308,8 +319,12 @@ impl PriceStreamBuilder {
         }
     }
 
-    /// Connects to the server. The inner error is temporary: a later try may succeed.
-    async fn connect(&self, cursor: Option<&str>) -> Result<Result<Events, String>, Error> {
+    /// Connects to the server. Returns the events and the delay of the prices. The inner error is
+    /// temporary: a later try may succeed.
+    async fn connect(
+        &self,
+        cursor: Option<&str>,
+    ) -> Result<Result<(Events, Option<u64>), String>, Error> {
         let url = &self.url;
         let response = match timeout(CONNECT_TIMEOUT, self.request(cursor).send()).await {
             Ok(Ok(response)) => response,
@@ -328,11 +343,10 @@ impl PriceStreamBuilder {
             }
         };
         let status = response.status();
-        let content_type = response
-            .headers()
-            .get("content-type")
-            .and_then(|value| value.to_str().ok());
-        let is_stream = content_type.is_some_and(|value| value.starts_with("text/event-stream"));
+        let header = |name: &str| response.headers().get(name)?.to_str().ok();
+        let is_stream =
+            header("content-type").is_some_and(|value| value.starts_with("text/event-stream"));
+        let delay = header("tickcast-delay").and_then(|seconds| seconds.parse().ok());
         let not_tickcast = || format!("{url} does not answer like a tickcast server");
         if status == StatusCode::OK && !is_stream {
             return Err(Error::Refused {
@@ -342,9 +356,8 @@ impl PriceStreamBuilder {
         }
         if status == StatusCode::OK {
             let events = response.bytes_stream().eventsource();
-            return Ok(Ok(Box::pin(
-                events.map(|event| event.map_err(|error| error.to_string())),
-            )));
+            let events = events.map(|event| event.map_err(|error| error.to_string()));
+            return Ok(Ok((Box::pin(events), delay)));
         }
         let is_temporary = status.is_server_error()
             || matches!(

@@ -151,6 +151,21 @@ pub struct SymbolSnapshot {
     pub quote: Quote,
 }
 
+impl SymbolSnapshot {
+    /// Sets the times of the symbol back to those of its newest tick. Ticks that were not accepted,
+    /// because their price was the same, have moved them on.
+    pub fn forget_unchanged(&mut self) {
+        let tick = self
+            .frame
+            .as_ref()
+            .and_then(|frame| TickView::read(frame.json()));
+        if let Some(tick) = tick {
+            self.quote.time = tick.time;
+            self.quote.order = self.quote.order.min(tick.time);
+        }
+    }
+}
+
 impl Quote {
     /// Returns the state after the first tick of a symbol.
     pub(crate) fn open(tick: &Tick, source: SourceId, when: TickTime) -> (Self, Derived) {

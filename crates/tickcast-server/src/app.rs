@@ -43,6 +43,7 @@ pub(crate) fn router(
 fn cors(by_token: bool, origins: &Origins) -> CorsLayer {
     let last_event_id = HeaderName::from_static("last-event-id");
     let authorization = by_token.then_some(header::AUTHORIZATION);
+    let delay = by_token.then_some(HeaderName::from_static("tickcast-delay"));
     let layer = match origins.list() {
         [] => CorsLayer::new().allow_origin(Any),
         list => CorsLayer::new()
@@ -62,7 +63,7 @@ fn cors(by_token: bool, origins: &Origins) -> CorsLayer {
             .chain(authorization)
             .collect::<Vec<_>>(),
         )
-        .expose_headers([header::ETAG])
+        .expose_headers([header::ETAG].into_iter().chain(delay).collect::<Vec<_>>())
         .max_age(Duration::from_secs(86_400))
 }
 

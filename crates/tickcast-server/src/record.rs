@@ -102,7 +102,7 @@ async fn record(
         };
         match event {
             Ok(event) => {
-                asked.observe(&event);
+                asked.observe(&event, prices.delay());
                 recording.take(&event)?;
             }
             Err(error) => {

@@ -8,6 +8,7 @@ use tickcast_client::Event;
 
 use crate::origin;
 use crate::remote::Remote;
+use crate::words;
 
 /// Maximum number of names to look up. Each name costs a request, and more hints do not help.
 const MAX_NAMES: usize = 16;
@@ -20,6 +21,8 @@ pub(crate) struct RequestedNames {
     server: Remote,
     names: Vec<String>,
     begun: bool,
+    /// The delay of the prices, in seconds.
+    delay: Option<u64>,
 }
 
 impl RequestedNames {
@@ -36,13 +39,20 @@ impl RequestedNames {
             server: server.clone(),
             names,
             begun: false,
+            delay: None,
         }
     }
 
     /// Observes the events of the stream. After the first snapshot, two tasks run beside the
     /// stream. One asks the server whether prices are simulated. The other looks up the names
     /// without a price.
-    pub(crate) fn observe(&mut self, event: &Event) {
+    ///
+    /// If the prices are delayed, the first event tells.
+    pub(crate) fn observe(&mut self, event: &Event, delay: Option<u64>) {
+        if std::mem::replace(&mut self.delay, delay) != delay {
+            let told = delay.map_or_else(|| "live".to_owned(), words::delayed);
+            eprintln!("the prices are {told}");
+        }
         match event {
             Event::Tick(tick) => self.names.retain(|name| name != tick.symbol.as_str()),
             Event::Ready(_) if !self.begun => {

@@ -9,9 +9,25 @@ pub(crate) fn count(number: impl Display, thing: &str) -> String {
     format!("{number} {thing}{plural}")
 }
 
+/// Returns the label of prices that are so many seconds behind the market: `15 min delayed`.
+pub(crate) fn delayed(seconds: u64) -> String {
+    let units = [("h", 3_600), ("min", 60), ("s", 1)];
+    let fits = |(_, length): &(_, u64)| seconds.is_multiple_of(*length);
+    let (unit, length) = units.into_iter().find(fits).unwrap_or(units[2]);
+    format!("{} {unit} delayed", seconds / length)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_delay_is_in_the_largest_unit_that_fits() {
+        assert_eq!(
+            [7_200, 900, 61].map(delayed),
+            ["2 h delayed", "15 min delayed", "61 s delayed"]
+        );
+    }
 
     #[test]
     fn one_is_singular() {

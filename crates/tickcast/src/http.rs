@@ -3,6 +3,7 @@
 mod body;
 mod candles;
 mod change;
+mod delay;
 mod export;
 mod json;
 mod market;
@@ -23,6 +24,7 @@ mod ticks;
 mod view;
 
 use axum::Router;
+use axum::middleware;
 use axum::routing::{delete, get, post};
 
 #[cfg(feature = "openapi")]
@@ -46,7 +48,7 @@ impl Hub {
     ///
     /// The router has its own state, so it can be merged into a router with any state.
     pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
-        Router::new()
+        let routes = Router::new()
             .route("/prices/stream", get(stream::prices_stream))
             .route("/v1/stream", get(stream::stream))
             .route("/v1/streams", post(streams::prepare))
@@ -62,7 +64,11 @@ impl Hub {
             .route("/v1/candles/{symbol}", get(candles::candles))
             .route("/v1/ticks/{symbol}", get(ticks::ticks))
             .route("/v1/status", get(status::status))
-            .with_state(ReadState::new(self.clone()))
+            .with_state(ReadState::new(self.clone()));
+        match self.has_delays() {
+            true => routes.layer(middleware::from_fn_with_state(self.clone(), delay::label)),
+            false => routes,
+        }
     }
 
     /// Returns the probes of a hub: `GET /healthz` answers as long as the process runs.

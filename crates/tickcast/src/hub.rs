@@ -20,7 +20,7 @@ mod subjects;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -77,6 +77,8 @@ pub(crate) struct Inner {
     log: Arc<Log>,
     /// The delayed markets, in order of their delays.
     delayed: Vec<DelayedMarket<Hub>>,
+    /// If this market is delayed: the time up to which it has everything that was accepted, in ms.
+    complete_until: AtomicI64,
     lanes: OnceLock<Vec<LaneHandle>>,
     sources: Arc<Sources>,
     clock: Clock,

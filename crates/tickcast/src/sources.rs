@@ -54,6 +54,14 @@ pub(crate) struct Sources {
     wakers: OnceLock<Vec<Arc<Doorbell>>>,
 }
 
+/// What a delayed market has to know of a source.
+pub(crate) struct SourceSnapshot {
+    pub(crate) state: SourceState,
+    /// The symbols that have another state than live.
+    pub(crate) symbols: Vec<(Symbol, SourceState)>,
+    pub(crate) simulated: bool,
+}
+
 /// The status of a source, with the number of its last state change.
 #[derive(Debug, Clone)]
 pub(crate) struct VersionedStatus {
@@ -147,6 +155,19 @@ impl Source {
         }
     }
 
+    /// Returns what a delayed market has to know of the source.
+    fn snapshot(&self) -> SourceSnapshot {
+        let standing = self.lock();
+        let symbols = standing.symbols.iter();
+        let symbols = symbols.filter(|(_, own)| own.state != SourceState::Live);
+        let symbols = symbols.map(|(symbol, own)| (*symbol, own.state.clone()));
+        SourceSnapshot {
+            state: standing.own.state.clone(),
+            symbols: symbols.collect(),
+            simulated: self.is_simulated(),
+        }
+    }
+
     /// Returns the state of a symbol as readers see it.
     fn state_of(&self, symbol: &Symbol) -> State {
         let standing = self.lock();
@@ -207,7 +228,29 @@ impl Sources {
         for their in theirs {
             let (_, own) = self.register(&their.name, now);
             own.set_stale_after(their.stale_after());
-            own.set_simulated(their.is_simulated());
+        }
+    }
+
+    /// Returns what a delayed market has to know of each source.
+    pub(crate) fn snapshots(&self) -> Vec<SourceSnapshot> {
+        self.list().iter().map(|source| source.snapshot()).collect()
+    }
+
+    /// Sets whether the prices of the source with this index are simulated.
+    pub(crate) fn set_simulated_at(&self, index: usize, simulated: bool) {
+        if let Some(source) = self.list().get(index) {
+            source.set_simulated(simulated);
+        }
+    }
+
+    /// Records that the source with this index is not silent, if it is live and has sent a tick.
+    pub(crate) fn note_alive(&self, index: usize, now: Now) {
+        let source = self.list().get(index).cloned();
+        let is_live = |source: &Source| {
+            source.last_activity.load(Ordering::SeqCst) != 0 && !source.stale.load(Ordering::SeqCst)
+        };
+        if let Some(source) = source.filter(|source| is_live(source)) {
+            self.note_activity(&source, now);
         }
     }
 

@@ -68,7 +68,9 @@ pub(super) struct Board {
     pub(super) troubles: BTreeMap<String, String>,
     /// Updates per second.
     pub(super) rate: f64,
-    /// Delay of the last tick, in ms.
+    /// How far the prices are behind the market, in seconds. `None`: they are live.
+    pub(super) delay: Option<u64>,
+    /// Time from the last tick to its arrival here, in ms.
     pub(super) lag: Option<i64>,
     aged: Duration,
 }
@@ -95,6 +97,7 @@ impl Board {
             simulated: false,
             troubles: BTreeMap::new(),
             rate: 0.0,
+            delay: None,
             lag: None,
             aged: Duration::ZERO,
         };
@@ -123,8 +126,9 @@ impl Board {
     pub(super) fn take(&mut self, event: &Event, now: Duration) {
         match event {
             Event::Tick(tick) => self.tick(tick, now),
-            Event::Ready(_) => {
+            Event::Ready(ready) => {
                 self.connected = true;
+                self.delay = ready.delay;
                 self.lost.clear();
             }
             Event::Disconnected(why) => {

@@ -25,7 +25,7 @@ pub(super) async fn write(
             _ = &mut interrupted => return Ok(()),
             () = &mut closed => return Ok(()),
         };
-        asked.observe(&event);
+        asked.observe(&event, prices.delay());
         let written = match &event {
             Event::Tick(tick) if json => out
                 .write_all(&tick.json)

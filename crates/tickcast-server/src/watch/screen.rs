@@ -12,7 +12,7 @@ use super::board::Board;
 use super::colours::{DOWN, MUTED, UP, WARNING};
 use super::columns::shortened;
 use super::{keys, lines, table};
-use crate::origin;
+use crate::{origin, words};
 
 pub(super) fn draw(board: &Board, now: Duration, frame: &mut Frame<'_>) {
     let [head, body, foot] = Layout::vertical([
@@ -35,7 +35,10 @@ pub(super) fn draw(board: &Board, now: Duration, frame: &mut Frame<'_>) {
 /// completely or not at all.
 fn header(board: &Board, width: usize) -> Line<'static> {
     let connection = if board.connected {
-        Span::styled("● live", UP)
+        match board.delay {
+            None => Span::styled("● live", UP),
+            Some(delay) => Span::styled(format!("● {}", words::delayed(delay)), WARNING),
+        }
     } else if board.lost.is_empty() {
         Span::styled("○ connecting", WARNING)
     } else {
@@ -58,7 +61,7 @@ fn header(board: &Board, width: usize) -> Line<'static> {
     let troubles = troubles(board, left.saturating_sub(before + 2));
     let lag = board
         .lag
-        .filter(|_| board.connected)
+        .filter(|_| board.connected && board.delay.is_none())
         .map(|lag| format!("lag {lag} ms"));
     let rest = [
         simulated,

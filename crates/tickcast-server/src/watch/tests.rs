@@ -39,6 +39,26 @@ const TICKS: [(&str, &str, &str, &str, &str); 6] = [
     ),
 ];
 
+/// Delayed prices are not live, and their age is no lag.
+#[test]
+fn delayed_prices_are_not_called_live() {
+    let mut board = board();
+    let ready = r#"{"stream":"","cursor":"","symbols":6,"mode":"latest","heartbeat":10,"resumed":false,"delay":900,"server":""}"#;
+    take(&mut board, "ready", ready);
+    for width in [20, 40, 120] {
+        let mut terminal = Terminal::new(TestBackend::new(width, 10)).unwrap();
+        terminal
+            .draw(|frame| screen::draw(&board, Duration::ZERO, frame))
+            .unwrap();
+        let buffer = terminal.backend().buffer().clone();
+        let head: String = (0..width)
+            .map(|x| buffer[(x, 0)].symbol().to_owned())
+            .collect();
+        assert!(head.contains("● 15 min delayed"), "{head}");
+        assert!(!head.contains("live") && !head.contains("lag"), "{head}");
+    }
+}
+
 fn board() -> Board {
     let mut board = Board::new("http://127.0.0.1:8080", &["NOSUCH".to_owned()]);
     let ready = r#"{"stream":"","cursor":"","symbols":6,"mode":"latest","heartbeat":10,"resumed":false,"server":""}"#;

@@ -69,7 +69,7 @@ pub(super) async fn candles(
         interval.as_str()
     )
     .into_bytes();
-    let now = view.now().wall;
+    let now = view.complete_until();
     for (i, candle) in candles.iter().enumerate() {
         if i > 0 {
             body.push(b',');

@@ -13,6 +13,7 @@ use tickcast_core::{Filter, Mode, Time};
 use super::Problem;
 use super::body;
 use super::change::{self, MAX_BODY_BYTES, no_stream, parse_id};
+use super::delay::labelled;
 use super::query::{NoParameters, Query};
 #[cfg(feature = "openapi")]
 use super::schema;
@@ -122,7 +123,9 @@ pub(super) async fn read(
     };
     match view {
         StreamView::View(view) => {
-            subscribed(&view, subscription.resumable(terms, view.head())).await
+            let subscription = subscription.resumable(terms, view.head());
+            let stream = subscribed(&view, subscription).await?;
+            Ok(labelled(stream, view.delay()))
         }
         StreamView::NotYet => Ok(busy(RESUMABLE)),
     }

@@ -39,7 +39,10 @@ pub(super) struct ReadState(Hub);
 /// What the reader of a request may see of a hub. An extractor.
 #[derive(Clone)]
 pub(super) struct View {
+    /// The market that the viewer reads: the live one, or a delayed one.
     hub: Hub,
+    /// The live market.
+    server: Hub,
     viewer: Viewer,
     address: Option<ClientAddress>,
 }
@@ -88,6 +91,7 @@ impl FromRequestParts<ReadState> for View {
         let address = ClientAddress::of(parts);
         Ok(Self {
             hub,
+            server: state.0.clone(),
             viewer,
             address,
         })
@@ -138,6 +142,7 @@ impl View {
     pub(super) fn of_publisher(hub: &Hub, viewer: Viewer) -> Self {
         Self {
             hub: hub.clone(),
+            server: hub.clone(),
             viewer,
             address: None,
         }
@@ -224,6 +229,11 @@ impl View {
         self.hub.now()
     }
 
+    /// Returns the time up to which the market has everything.
+    pub(super) fn complete_until(&self) -> Time {
+        self.hub.complete_until()
+    }
+
     /// Returns the latest time that an accepted tick can have now.
     pub(super) fn horizon(&self) -> Time {
         self.hub.horizon()
@@ -251,9 +261,9 @@ impl View {
         self.viewer.symbols().is_none().then(|| self.hub.stats())
     }
 
-    /// Checks whether the hub accepts new streams.
+    /// Checks whether the server accepts new streams.
     pub(super) fn is_ready(&self) -> bool {
-        self.hub.reasons_not_ready().is_empty()
+        self.server.reasons_not_ready().is_empty()
     }
 
     fn narrowed(&self, mut sources: Vec<SourceStats>) -> Vec<SourceStats> {

@@ -1,9 +1,9 @@
 //! Builds a hub from its settings.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use tickcast_core::{Epoch, Sequencer};
+use tickcast_core::{Epoch, Sequencer, Time};
 
 use super::delayed_market::DelayedMarket;
 #[cfg(feature = "http")]
@@ -98,6 +98,10 @@ impl Hub {
         } = shared;
         let delayed = settings.delays.iter().copied().map(DelayedMarket::new);
         Self(Arc::new(Inner {
+            complete_until: AtomicI64::new(match settings.delay.is_zero() {
+                true => Time::MAX.as_millis(),
+                false => 0,
+            }),
             delayed: delayed.collect(),
             log,
             lanes: OnceLock::new(),

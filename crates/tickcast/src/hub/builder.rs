@@ -1,6 +1,7 @@
 //! The settings of a hub.
 
 use std::ops::RangeInclusive;
+use std::path::Path;
 #[cfg(feature = "tape")]
 use std::path::PathBuf;
 use std::time::Duration;
@@ -163,6 +164,14 @@ impl HubBuilder {
     pub const fn max_opens_per_address(mut self, streams: u32) -> Self {
         self.max_opens_per_address = Some(streams);
         self
+    }
+
+    /// Returns the folder of the tape on disk, if there is one.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        #[cfg(feature = "tape")]
+        return self.tape.as_ref().map(|(folder, _)| folder.as_path());
+        #[cfg(not(feature = "tape"))]
+        None
     }
 
     /// Sets the maximum lag: the maximum age of the next tick of a reader. A reader above it is a

@@ -110,12 +110,16 @@ impl Hub {
         Some(Err(EditError::Outdated))
     }
 
-    /// Gives all readers of a prepared stream its current subscription, in each market.
+    /// Gives all readers of a prepared stream its current subscription. They are all on the market
+    /// of its viewer.
     async fn bring_to_readers(&self, stream: &Arc<PreparedStream>) -> Result<(), EditError> {
-        for market in self.markets() {
-            market.bring_to_own_readers(stream).await?;
+        let viewer = stream.current().map(|current| current.viewer);
+        let market = viewer.and_then(|viewer| self.behind(viewer.least_delay()).ok());
+        match market {
+            Some(market) => market.bring_to_own_readers(stream).await,
+            // A market without data has no readers.
+            None => Ok(()),
         }
-        Ok(())
     }
 
     async fn bring_to_own_readers(&self, stream: &Arc<PreparedStream>) -> Result<(), EditError> {

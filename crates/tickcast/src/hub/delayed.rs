@@ -3,16 +3,21 @@
 //! for it, as of its own head.
 
 mod follower;
+mod mark_file;
 mod marks;
 mod states;
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+
+use tickcast_core::Time;
 
 use super::delayed_market::{DelayedMarket, NoMarket};
 use super::{Hub, Inner};
 use follower::Follower;
-use marks::Marks;
+use mark_file::MarkFile;
+use marks::{Mark, Marks};
 
 impl Hub {
     /// Returns the market that a reader with this delay may read: this hub without a delay,
@@ -34,6 +39,12 @@ impl Hub {
         Some(self.0.settings.delay).filter(|delay| !delay.is_zero())
     }
 
+    /// Checks whether some readers may read delayed prices.
+    #[cfg(feature = "http")]
+    pub(crate) fn has_delays(&self) -> bool {
+        !self.0.delayed.is_empty()
+    }
+
     /// Returns this live market, then the delayed markets that have data.
     pub(crate) fn markets(&self) -> impl Iterator<Item = Self> {
         std::iter::once(self.clone()).chain(self.delayed_markets())
@@ -47,17 +58,55 @@ impl Hub {
     /// Starts the thread that moves the delayed markets. It runs until the hub is dropped.
     pub(super) fn follow_with_delays(&self) {
         if self.0.delayed.is_empty() {
+            if let Some(folder) = self.0.settings.folder() {
+                MarkFile::remove(folder);
+            }
             return;
         }
         self.0.log.remember_sources();
         let live = Arc::downgrade(&self.0);
-        let head = self.0.log.head();
+        let (started, file) = self.open_marks();
+        let origin = (self.0.log.head(), started);
+        let marks = || file.iter().flat_map(MarkFile::marks);
         let delays = self.0.delayed.iter().map(|market| market.delay);
-        let followers: Vec<_> = delays.map(|delay| Follower::new(delay, head)).collect();
+        let followers: Vec<_> = delays
+            .map(|delay| Follower::new(delay, origin, marks()))
+            .collect();
         let thread = std::thread::Builder::new().name("delayed".to_owned());
-        if let Err(error) = thread.spawn(move || run(&live, followers)) {
+        if let Err(error) = thread.spawn(move || run(&live, followers, (started, file))) {
             tracing::error!(%error, "the thread of the delayed markets failed to start; their readers are told to come back later");
         }
+    }
+
+    /// Opens the marks on disk, if the tape is there. Returns them with the time from the start of
+    /// the machine to that of this hub.
+    fn open_marks(&self) -> (Duration, Option<MarkFile>) {
+        let unknown = (Duration::ZERO, None);
+        let (Some(folder), Some((boot, machine))) =
+            (self.0.settings.folder(), mark_file::machine())
+        else {
+            return unknown;
+        };
+        let Some(longest) = self.0.delayed.last().map(|market| market.delay) else {
+            return unknown;
+        };
+        let now = self.0.clock.now();
+        let head = Mark::new(self.0.log.head(), machine, now.wall);
+        let file = MarkFile::open(folder, &boot, self.0.epoch, longest, head);
+        (machine.saturating_sub(now.uptime), Some(file))
+    }
+
+    /// Sets up to when this market has all that was accepted, by the wall clock.
+    fn set_complete_until(&self, wall: Time) {
+        self.0.complete_until.store(wall.as_millis(), Relaxed);
+    }
+
+    /// Returns the time by which candles are closed: everything up to it is there.
+    #[cfg(feature = "http")]
+    pub(crate) fn complete_until(&self) -> Time {
+        let wall = self.now().wall;
+        let complete = Time::from_millis(self.0.complete_until.load(Relaxed));
+        complete.map_or(wall, |complete| complete.min(wall))
     }
 }
 
@@ -73,7 +122,11 @@ fn set(place: &DelayedMarket<Hub>, market: Option<Hub>) {
     }
 }
 
-fn run(live: &Weak<Inner>, mut followers: Vec<Follower>) {
+fn run(
+    live: &Weak<Inner>,
+    mut followers: Vec<Follower>,
+    (started, mut file): (Duration, Option<MarkFile>),
+) {
     let pause = followers
         .iter()
         .map(|own| Marks::interval(own.delay()))
@@ -84,11 +137,17 @@ fn run(live: &Weak<Inner>, mut followers: Vec<Follower>) {
         // The head comes before the time: what it includes is at least as old as the mark says.
         let head = live.head().1;
         let (now, passed) = (live.0.clock.now(), live.steady_time());
+        if let Some(file) = &mut file {
+            file.note(Mark::new(head, started + now.uptime, now.wall));
+        }
+        let mut more = false;
         for (follower, market) in followers.iter_mut().zip(&live.0.delayed) {
-            follower.step(&live, (head, now), passed);
+            more |= follower.step(&live, (head, now), passed);
             set(market, follower.market());
         }
         drop(live);
-        std::thread::sleep(pause.unwrap_or_default());
+        if !more {
+            std::thread::sleep(pause.unwrap_or_default());
+        }
     }
 }

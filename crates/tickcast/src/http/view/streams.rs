@@ -169,6 +169,7 @@ impl OpenStreams {
         let view = match self.0.behind(viewer.least_delay()) {
             Ok(hub) => StreamView::View(View {
                 hub,
+                server: self.0.clone(),
                 viewer,
                 address: self.1,
             }),

@@ -8,7 +8,7 @@ use tickcast_core::{
     Entry, Followed, Frame, Now, Price, Recorded, Restore, Seq, Sequenced, SourceId, Symbol, Time,
 };
 
-use super::marks::Marks;
+use super::marks::{Mark, Marks};
 use super::states::StateChanges;
 use crate::disk::{DiskTape, ReadError};
 use crate::hub::{Hub, HubBuilder};
@@ -27,9 +27,10 @@ const SYMBOLS_PER_LOCK: usize = 16;
 /// Moves one delayed market.
 pub(super) struct Follower {
     delay: Duration,
-    /// The head of the live market at its start. The entries up to it come from an earlier run, and
-    /// are old enough by the wall clock, when they were accepted.
+    /// The head of the live market at its start. The entries up to it come from an earlier run.
     known: Seq,
+    /// The time from the start of the machine to that of the live market.
+    started: Duration,
     marks: Marks,
     states: StateChanges,
     market: Option<Hub>,
@@ -54,17 +55,24 @@ struct Release {
     /// had reached it.
     until: Seq,
     wall: Time,
-    /// Up to `known`, everything that was accepted at this time, or before, is old enough.
+    /// The last position of an earlier run.
     known: Seq,
-    accepted_by: Time,
 }
 
 impl Follower {
-    pub(super) fn new(delay: Duration, known: Seq) -> Self {
+    /// Creates a follower of a live market that has `known` from an earlier run. `started` is the
+    /// time from the start of the machine to that of the market, and `marks` are those of the
+    /// earlier run.
+    pub(super) fn new(
+        delay: Duration,
+        (known, started): (Seq, Duration),
+        marks: impl IntoIterator<Item = Mark>,
+    ) -> Self {
         Self {
             delay,
             known,
-            marks: Marks::new(delay),
+            started,
+            marks: Marks::new(delay, marks),
             states: StateChanges::default(),
             market: None,
             caught_up: false,
@@ -81,28 +89,30 @@ impl Follower {
         self.market.as_ref().filter(ready).cloned()
     }
 
-    /// Takes over everything of `live` that is old enough. `live` had reached `head` before `now`.
-    /// `passed` is the wall clock, or less if it has jumped forward.
-    pub(super) fn step(&mut self, live: &Hub, (head, now): (Seq, Now), passed: Time) {
-        self.marks.note(head, now);
+    /// Takes over what is old enough of `live`, which had reached `head` before `now`. `passed` is the
+    /// wall clock, or less if it has jumped forward. Returns whether there is more to take over.
+    pub(super) fn step(&mut self, live: &Hub, (head, now): (Seq, Now), passed: Time) -> bool {
+        let uptime = self.started + now.uptime;
+        self.marks.note(head, Now { uptime, ..now });
         self.states.note(live);
         let old = now.uptime.checked_sub(self.delay);
-        let (until, wall) = self.marks.reached_at(old).unwrap_or_default();
+        let reached = self.marks.reached_at(uptime.checked_sub(self.delay));
         let release = Release {
-            until,
-            wall,
+            until: reached.map_or(Seq::ZERO, |mark| mark.head),
+            wall: reached.map_or(Time::default(), |mark| mark.wall),
             known: self.known,
-            accepted_by: passed.saturating_sub(self.delay),
         };
         // The sources of everything that is old enough are known by now.
         if let Some(market) = &self.market {
             mirror_sources(live, market);
         }
+        let mut more = true;
         for _ in 0..TURNS {
             match self.turn(live, release) {
                 Turn::More => {}
                 Turn::Done => {
-                    self.caught_up = self.market.is_some();
+                    self.reach_delay();
+                    more = false;
                     break;
                 }
                 Turn::Lost => {
@@ -117,6 +127,19 @@ impl Follower {
         }
         if let Some(market) = &self.market {
             self.states.apply(market, old);
+            if let Some(mark) = reached.filter(|_| !more) {
+                market.set_complete_until(mark.left.min(passed.saturating_sub(self.delay)));
+            }
+        }
+        more
+    }
+
+    /// Notes that the market has everything that is old enough. The ticks that a new market has taken
+    /// over at once are no news of their sources, so the states are applied after them.
+    fn reach_delay(&mut self) {
+        let Some(market) = &self.market else { return };
+        if !std::mem::replace(&mut self.caught_up, true) {
+            self.states.repeat(market);
         }
     }
 
@@ -126,7 +149,6 @@ impl Follower {
             return match &self.market {
                 Some(market) => {
                     mirror_sources(live, market);
-                    self.states.repeat(market);
                     Turn::More
                 }
                 None => Turn::Done,
@@ -134,27 +156,18 @@ impl Follower {
         };
         let from = market.head().1;
         let disk = live.log().archive();
+        if from >= release.until {
+            return Turn::Done;
+        }
         if from < release.known
             && let Some(tape) = disk
         {
             return follow_disk(live, market, tape, release);
         }
-        if from >= release.until {
-            return Turn::Done;
-        }
         match (follow_memory(live, market, release), disk) {
             (Turn::Lost, Some(tape)) => follow_disk(live, market, tape, release),
             (turn, _) => turn,
         }
-    }
-}
-
-impl Release {
-    /// Checks whether an entry is old enough. `accepted` is when it was accepted, as far as the
-    /// tape knows.
-    fn admits(&self, seq: Seq, accepted: Option<Time>) -> bool {
-        let by_stamp = seq <= self.known && accepted.is_some_and(|at| at <= self.accepted_by);
-        seq <= self.until || by_stamp
     }
 }
 
@@ -168,8 +181,7 @@ fn begin(live: &Hub, delay: Duration, release: Release) -> Option<Hub> {
     };
     let disk = live.log().archive();
     let (start, digest) = disk.and_then(DiskTape::beginning).or_else(in_memory)?;
-    let first = disk.and_then(|tape| first_accepted(tape, start));
-    if start > release.until && !first.is_some_and(|first| release.admits(start, Some(first))) {
+    if start > release.until {
         return None;
     }
     let settings = live.0.settings.delayed_by(delay);
@@ -186,16 +198,6 @@ fn mirror_sources(live: &Hub, market: &Hub) {
     sources.mirror(live.source_list(), market.now().wall);
 }
 
-/// Returns when the first entry after `start` was accepted. Everything before is older.
-fn first_accepted(tape: &DiskTape, start: Seq) -> Option<Time> {
-    let mut first = None;
-    let read = tape.read_stamped(start, |_, _, accepted| {
-        first = accepted;
-        ControlFlow::Break(())
-    });
-    read.ok().and(first)
-}
-
 /// Restores the symbols that have not changed since `start`: their newest ticks are the same as
 /// then.
 fn seed(live: &Hub, start: Seq, restore: &mut Restore) {
@@ -209,7 +211,8 @@ fn seed(live: &Hub, start: Seq, restore: &mut Restore) {
             ids.filter_map(|id| Some((log.symbol_snapshot(id)?, market.source(id))))
                 .collect()
         });
-        for (snapshot, source) in unchanged {
+        for (mut snapshot, source) in unchanged {
+            snapshot.forget_unchanged();
             restore.symbol_of(snapshot, source);
         }
     }
@@ -250,7 +253,9 @@ fn follow_memory(live: &Hub, market: &Hub, release: Release) -> Turn {
                 source: entry.source,
                 now,
             });
-            active.note(entry.source, *symbol, sequenced);
+            if frame.is_some() {
+                active.note(entry.source, *symbol, sequenced);
+            }
         }
     });
     active.report(market);
@@ -265,7 +270,7 @@ fn follow_disk(live: &Hub, market: &Hub, tape: &DiskTape, release: Release) -> T
     let from = market.head().1;
     let (mut entries, mut waits) = (Vec::new(), false);
     let read = tape.read_stamped(from, |at, recorded, accepted| {
-        waits = !release.admits(at.seq, accepted);
+        waits = at.seq > release.until;
         if waits || entries.len() == ENTRIES_PER_LOCK {
             return ControlFlow::Break(());
         }
@@ -285,13 +290,13 @@ fn follow_disk(live: &Hub, market: &Hub, tape: &DiskTape, release: Release) -> T
         tracing::error!(%error, "the tape cannot be read: the delayed market waits");
         return Turn::Done;
     }
-    let known = entries.iter().map(|entry| (entry.seq, entry.symbol));
-    let mut sources = live.log().sources_at(known);
-    for (source, entry) in sources.iter_mut().zip(&entries) {
-        if entry.seq <= release.known {
-            // An earlier run knew the source. This one cannot say whether the price is alive.
-            *source = SourceId::UNKNOWN;
-        }
+    // An earlier run knew the sources of its entries. This one cannot say whether the prices are
+    // alive.
+    let earlier = entries.partition_point(|entry| entry.seq <= release.known);
+    let mut sources = vec![SourceId::UNKNOWN; earlier];
+    if let Some(own) = entries.get(earlier..).filter(|own| !own.is_empty()) {
+        let own = own.iter().map(|entry| (entry.seq, entry.symbol));
+        sources.extend(live.log().sources_at(own));
     }
     let uptime = market.now().uptime;
     let mut active = Active::default();
@@ -310,7 +315,9 @@ fn follow_disk(live: &Hub, market: &Hub, tape: &DiskTape, release: Release) -> T
                     wall: entry.accepted,
                 },
             });
-            active.note(*source, entry.symbol, sequenced);
+            if entry.json.is_some() {
+                active.note(*source, entry.symbol, sequenced);
+            }
         }
     });
     active.report(market);

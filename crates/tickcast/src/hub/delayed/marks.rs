@@ -12,26 +12,42 @@ const MARKS_PER_DELAY: u32 = 8192;
 /// Shortest and longest time between two marks.
 const INTERVALS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
 
-/// The positions of the live market over time. By the uptime clock, which never jumps, so that no
-/// jump of the wall clock shows anything too early.
+/// The positions of the live market over time. By the clock of the machine, which never jumps, so
+/// that no jump of the wall clock shows anything too early.
 pub(super) struct Marks {
     interval: Duration,
     marks: VecDeque<Mark>,
 }
 
 /// At this moment, the live market had reached this position.
-#[derive(Debug, Clone, Copy)]
-struct Mark {
-    at: Duration,
-    wall: Time,
-    head: Seq,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// The time since the start of the machine.
+    pub(super) at: Duration,
+    /// The wall clock then.
+    pub(super) wall: Time,
+    pub(super) head: Seq,
+    /// The wall clock when the market was seen at this position for the last time.
+    pub(super) left: Time,
+}
+
+impl Mark {
+    pub(super) const fn new(head: Seq, at: Duration, wall: Time) -> Self {
+        Self {
+            at,
+            wall,
+            head,
+            left: wall,
+        }
+    }
 }
 
 impl Marks {
-    pub(super) fn new(delay: Duration) -> Self {
+    /// Creates the marks. `earlier` are those of the run before.
+    pub(super) fn new(delay: Duration, earlier: impl IntoIterator<Item = Mark>) -> Self {
         Self {
             interval: Self::interval(delay),
-            marks: VecDeque::new(),
+            marks: earlier.into_iter().collect(),
         }
     }
 
@@ -40,27 +56,22 @@ impl Marks {
         (delay / MARKS_PER_DELAY).clamp(INTERVALS.0, INTERVALS.1)
     }
 
-    /// Records that the live market has reached `head`.
+    /// Records that the live market has reached `head`. The uptime is that of the machine.
     pub(super) fn note(&mut self, head: Seq, now: Now) {
-        let is_due = |last: &Mark| last.head != head && now.uptime >= last.at + self.interval;
-        if self.marks.back().is_none_or(is_due) {
-            self.marks.push_back(Mark {
-                at: now.uptime,
-                wall: now.wall,
-                head,
-            });
+        match self.marks.back_mut() {
+            Some(last) if last.head == head => last.left = now.wall,
+            Some(last) if now.uptime < last.at + self.interval => {}
+            _ => self.marks.push_back(Mark::new(head, now.uptime, now.wall)),
         }
     }
 
-    /// Returns the newest position that the live market had reached at `at`, with the wall clock
-    /// then. Forgets the marks before it.
-    pub(super) fn reached_at(&mut self, at: Option<Duration>) -> Option<(Seq, Time)> {
+    /// Returns the newest mark at `at`, or before. Forgets the marks before it.
+    pub(super) fn reached_at(&mut self, at: Option<Duration>) -> Option<Mark> {
         let at = at?;
         while self.marks.get(1).is_some_and(|next| next.at <= at) {
             self.marks.pop_front();
         }
-        let mark = self.marks.front().filter(|mark| mark.at <= at)?;
-        Some((mark.head, mark.wall))
+        self.marks.front().filter(|mark| mark.at <= at).copied()
     }
 }
 
@@ -68,23 +79,39 @@ impl Marks {
 mod tests {
     use super::*;
 
+    fn now(millis: i64) -> Now {
+        Now {
+            uptime: Duration::from_millis(millis.unsigned_abs()),
+            wall: Time::from_millis(millis).unwrap(),
+        }
+    }
+
     #[test]
     fn a_position_is_reached_once_its_mark_is_old_enough() {
-        let mut marks = Marks::new(Duration::from_secs(1));
-        let now = |millis| Now {
-            uptime: Duration::from_millis(millis),
-            ..Now::default()
-        };
+        let mut marks = Marks::new(Duration::from_secs(1), []);
         for (head, at) in [(3, 0), (5, 10), (8, 20), (8, 500), (9, 510)] {
             marks.note(Seq::new(head), now(at));
         }
         let mut reached = |millis| {
             let reached = marks.reached_at(Some(Duration::from_millis(millis)));
-            reached.map(|(head, _)| head.get())
+            reached.map(|mark| (mark.head.get(), mark.left.as_millis()))
         };
-        assert_eq!([reached(0), reached(19)], [Some(3), Some(3)]);
-        assert_eq!([reached(20), reached(509)], [Some(8), Some(8)]);
-        assert_eq!(reached(510), Some(9));
+        assert_eq!([reached(0), reached(19)], [Some((3, 0)), Some((3, 0))]);
+        assert_eq!(
+            [reached(20), reached(509)],
+            [Some((8, 500)), Some((8, 500))]
+        );
+        assert_eq!(reached(510), Some((9, 510)));
         assert_eq!(marks.reached_at(None), None);
+    }
+
+    #[test]
+    fn the_marks_of_an_earlier_run_count() {
+        let early = Mark::new(Seq::new(2), Duration::ZERO, Time::default());
+        let mut marks = Marks::new(Duration::from_secs(1), [early]);
+        marks.note(Seq::new(7), now(100));
+        let mut reached = |millis| marks.reached_at(Some(Duration::from_millis(millis)));
+        assert_eq!(reached(99), Some(early));
+        assert_eq!(reached(100).map(|mark| mark.head), Some(Seq::new(7)));
     }
 }

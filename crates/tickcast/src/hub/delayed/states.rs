@@ -25,23 +25,33 @@ pub(super) struct StateChanges {
     waiting: VecDeque<(Duration, Owner, SourceState)>,
     /// The states of the delayed market.
     applied: BTreeMap<Owner, SourceState>,
+    /// Whether the prices of each source are simulated: in the live market, what waits for its
+    /// delay, and in the delayed market.
+    seen_simulated: Vec<bool>,
+    waiting_simulated: VecDeque<(Duration, usize, bool)>,
+    simulated: Vec<bool>,
 }
 
 impl StateChanges {
     /// Notes what has changed in the live market.
     pub(super) fn note(&mut self, live: &Hub) {
-        let version = Some(live.source_list().version());
+        let sources = live.source_list();
+        // Nobody else may look whether a source has become silent.
+        sources.check_staleness(live.now());
+        let version = Some(sources.version());
         if version == std::mem::replace(&mut self.version, version) {
             return;
         }
-        let mut now = BTreeMap::new();
-        for (index, source) in live.source_list().stats().into_iter().enumerate() {
+        let (mut now, mut simulated) = (BTreeMap::new(), Vec::new());
+        for (index, source) in sources.snapshots().into_iter().enumerate() {
             now.insert((index, None), source.state);
             let symbols = source.symbols.into_iter();
-            now.extend(symbols.map(|own| ((index, Some(own.symbol)), own.state)));
+            now.extend(symbols.map(|(symbol, state)| ((index, Some(symbol)), state)));
+            simulated.push(source.simulated);
         }
         // The time comes after the states: they are at least as old.
         let at = live.0.clock.uptime();
+        self.note_simulated(&simulated, at);
         let before = std::mem::take(&mut self.seen);
         for owner in before.keys().filter(|owner| !now.contains_key(owner)) {
             // Without a state of its own, a symbol has that of its source.
@@ -57,7 +67,22 @@ impl StateChanges {
         self.waiting.drain(..surplus);
     }
 
-    /// Applies the changes that happened at `old`, or before.
+    fn note_simulated(&mut self, now: &[bool], at: Duration) {
+        for (index, simulated) in now.iter().enumerate() {
+            match self.seen_simulated.get(index) {
+                // A new source has sent nothing before.
+                None => self.simulated.push(*simulated),
+                Some(before) if before != simulated => {
+                    self.waiting_simulated.push_back((at, index, *simulated));
+                }
+                Some(_) => {}
+            }
+        }
+        self.seen_simulated = now.to_vec();
+    }
+
+    /// Applies the changes that happened at `old`, or before. A source that was live then is not
+    /// silent now, whatever its ticks were: those with an unchanged price are not on the tape.
     pub(super) fn apply(&mut self, market: &Hub, old: Option<Duration>) {
         while let Some((at, ..)) = self.waiting.front()
             && old.is_some_and(|old| *at <= old)
@@ -65,6 +90,22 @@ impl StateChanges {
         {
             set(market, owner, &state);
             self.applied.insert(owner, state);
+        }
+        while let Some((at, index, simulated)) = self.waiting_simulated.front().copied()
+            && old.is_some_and(|old| at <= old)
+        {
+            self.waiting_simulated.pop_front();
+            self.simulated[index] = simulated;
+        }
+        let (sources, now) = (market.source_list(), market.now());
+        for (index, simulated) in self.simulated.iter().enumerate() {
+            sources.set_simulated_at(index, *simulated);
+            if matches!(
+                self.applied.get(&(index, None)),
+                None | Some(SourceState::Live)
+            ) {
+                sources.note_alive(index, now);
+            }
         }
     }
 
@@ -131,5 +172,50 @@ mod tests {
         states.note(&live);
         states.apply(&market, Some(live.0.clock.uptime()));
         assert_eq!(told(&market), (down("away"), Vec::new()));
+    }
+
+    /// What is not on the tape tells of a source, too.
+    #[test]
+    fn a_source_is_as_alive_and_as_simulated_as_it_was() {
+        let (live, market) = (Hub::builder().build(), Hub::builder().build());
+        let publisher = live
+            .source("feed", SourceOptions::default())
+            .simulated(true);
+        let symbol = Symbol::new("A").unwrap();
+        let mut states = StateChanges::default();
+        states.note(&live);
+        let sources = market.source_list();
+        sources.mirror(live.source_list(), market.now().wall);
+        states.apply(&market, None);
+        assert!(market.sources()[0].simulated);
+        let _real = publisher.simulated(false);
+        let publisher = live.source("feed", SourceOptions::default());
+        publisher.set_symbol_state(symbol, &SourceState::Ended("removed".to_owned()));
+        states.note(&live);
+        let at = live.0.clock.uptime();
+        states.apply(&market, at.checked_sub(Duration::from_secs(1)));
+        assert!(market.sources()[0].simulated, "the prices are");
+        assert!(sources.statuses()[0].symbols.is_empty());
+        states.apply(&market, Some(at));
+        assert!(!market.sources()[0].simulated);
+        let ended = &sources.statuses()[0].symbols[0];
+        assert_eq!(
+            (ended.symbol, ended.state),
+            (symbol, tickcast_core::State::Gone)
+        );
+
+        // The source is silent in the delayed market, because the price does not change.
+        let now = |seconds| tickcast_core::Now {
+            uptime: Duration::from_secs(seconds),
+            ..market.now()
+        };
+        sources.note_ticks(tickcast_core::SourceId(0), 1, now(0));
+        states.apply(&market, Some(at));
+        let silent = now(14);
+        sources.check_staleness(tickcast_core::Now {
+            uptime: market.now().uptime + silent.uptime,
+            ..silent
+        });
+        assert_eq!(market.sources()[0].state, SourceState::Live);
     }
 }

@@ -53,7 +53,7 @@ impl World {
         Self {
             rng: Rng::with_seed(seed),
             live,
-            follower: Follower::new(DELAY, known),
+            follower: Follower::new(DELAY, (known, Duration::ZERO), []),
             uptime: Duration::ZERO,
             wall: Time::from(std::time::SystemTime::now()),
             jumped: Duration::ZERO,
@@ -131,9 +131,9 @@ impl World {
     /// Checks that `head` is long enough ago.
     fn check_time(&self, head: Seq) {
         let (at, ..) = self.seen.iter().find(|seen| seen.1 >= head).unwrap();
-        let by_stamp = head <= self.follower.known;
+        let earlier = head <= self.follower.known;
         assert!(
-            by_stamp || *at + DELAY <= self.uptime,
+            earlier || *at + DELAY <= self.uptime,
             "{head:?} is of {at:?}"
         );
     }
@@ -213,10 +213,10 @@ impl World {
     }
 }
 
-/// A restart: what was on disk is old enough by the time when it was accepted, and never earlier,
-/// whatever the wall clock says now.
+/// A restart: what was on disk is old enough by the clock of the machine, and never earlier, whatever
+/// the wall clock says now, or said then.
 #[test]
-fn after_a_restart_the_disk_says_what_is_old_enough() {
+fn after_a_restart_the_marks_say_what_is_old_enough() {
     for seed in 0..10 {
         let folder = tempfile::tempdir().unwrap();
         let open = || {
@@ -228,25 +228,33 @@ fn after_a_restart_the_disk_says_what_is_old_enough() {
         (0..40).for_each(|_| world.step());
         reaches_its_delay(&mut world);
         let before = newest(&world.live);
+        let (stopped, wall) = (world.uptime, world.wall);
         world.live.close();
         drop(world);
 
         let mut world = World::new(seed + 100, open());
         let head = world.live.head().1;
-        // The ticks were accepted within the last second, so a minute must pass first.
-        let step = |world: &mut World, passed: Duration| {
-            let passed = world.wall.saturating_add(passed);
+        // The program was away for 10 s.
+        let started = stopped + Duration::from_secs(10);
+        let last = Mark::new(head, stopped, wall);
+        world.follower = Follower::new(DELAY, (head, started), [last]);
+        // The wall clock was an hour behind when the ticks were accepted, or is ahead now.
+        world.jumped = Duration::from_secs(86_400);
+        let step = |world: &mut World, uptime: Duration| {
+            world.uptime = uptime;
+            let passed = world.wall.saturating_add(world.jumped);
             world
                 .follower
                 .step(&world.live, (head, world.now()), passed);
             world.follower.market()
         };
+        let late = DELAY - Duration::from_secs(10);
         assert!(step(&mut world, Duration::ZERO).is_none());
-        world.jumped = Duration::from_secs(86_400);
-        assert!(step(&mut world, Duration::from_secs(55)).is_none());
-        let market = step(&mut world, Duration::from_secs(61)).unwrap();
+        assert!(step(&mut world, late - Duration::from_millis(1)).is_none());
+        let market = step(&mut world, late).unwrap();
         assert_eq!(market.head().1, head);
         assert_eq!(newest(&market), before);
+        world.jumped = Duration::ZERO;
         // From here on, the uptime counts.
         (0..60).for_each(|_| world.step_with_gaps());
         reaches_its_delay_on_disk(&mut world);
@@ -267,4 +275,40 @@ fn reaches_its_delay_on_disk(world: &mut World) {
     let market = world.follower.market().unwrap();
     assert_eq!(market.cursor(), world.live.cursor());
     assert_eq!(newest(&market), newest(&world.live));
+}
+
+/// A removal is no news of the source that the symbol came from.
+#[test]
+fn a_removal_does_not_make_a_silent_source_live() {
+    let mut world = World::new(1, Hub::builder().build());
+    let step = |world: &mut World, later: Duration| {
+        world.uptime += later;
+        let (head, now) = (world.live.head().1, world.now());
+        world.follower.step(&world.live, (head, now), world.wall);
+    };
+    let source = || {
+        world
+            .live
+            .source("feed", tickcast_core::SourceOptions::default())
+    };
+    let symbol = Symbol::new("OLD").unwrap();
+    let price = Price::from_units(1, 0).unwrap();
+    source().publish(&Tick::new(symbol, price)).unwrap();
+    source().set_state(&crate::SourceState::Stale);
+    step(&mut world, Duration::ZERO);
+    step(&mut world, DELAY + Duration::from_secs(1));
+    let shown = |world: &World| {
+        let own = world.follower.market().unwrap().sources().remove(0);
+        (own.state, own.accepted)
+    };
+    assert_eq!(shown(&world), (crate::SourceState::Stale, 1));
+    let publisher = world
+        .live
+        .source("feed", tickcast_core::SourceOptions::default());
+    publisher.remove(&symbol).unwrap();
+    step(&mut world, Duration::from_secs(1));
+    step(&mut world, DELAY + Duration::from_secs(1));
+    let market = world.follower.market().unwrap();
+    assert_eq!(newest(&market), []);
+    assert_eq!(shown(&world), (crate::SourceState::Stale, 1));
 }
