@@ -288,19 +288,26 @@ async fn a_delayed_market_survives_a_restart() {
     assert!(before.elapsed() >= Duration::from_secs(DELAY));
 }
 
-/// Without the marks, nothing says how old the prices on the disk are.
+/// Without the marks, nothing says how old the prices on the disk are. What readers saw before, they
+/// see at once.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_marks_a_restart_shows_nothing_for_the_delay() {
+async fn without_marks_a_restart_shows_nothing_new_for_the_delay() {
     let (config, folder) = (config(), tempfile::tempdir().unwrap());
     let arguments = ["--source", "none", "--config", path(&config)];
     let server = TestServer::on_disk(folder.path(), &arguments);
     server.publish(&[("A", "1")]).await;
+    let snapshot = folder.path().join(format!("{DELAY:020}.delayed"));
+    eventually(async || snapshot.exists()).await;
     until_seen(&server, "A").await;
+    server.publish(&[("B", "1")]).await;
     server.end();
     std::fs::remove_file(folder.path().join("delayed.marks")).unwrap();
     let before = Instant::now();
     let server = TestServer::on_disk(folder.path(), &arguments);
     until_seen(&server, "A").await;
+    let b = body(&server, "/v1/prices/B", &delayed()).await.0;
+    assert!(b == StatusCode::NOT_FOUND || before.elapsed() >= Duration::from_secs(DELAY));
+    until_seen(&server, "B").await;
     assert!(before.elapsed() >= Duration::from_secs(DELAY));
 }
 

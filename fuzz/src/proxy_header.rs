@@ -30,6 +30,9 @@ pub fn proxy_header(data: &[u8]) {
     let (Ok(Some(client)), Some(line)) = (header::source(&read), line) else {
         return;
     };
+    if line.starts_with(b"UNKNOWN") {
+        return assert_eq!(client.ip(), IpAddr::from([0; 4]));
+    }
     let words: Vec<_> = std::str::from_utf8(line)
         .map(|line| line.split(' ').collect())
         .unwrap_or_default();

@@ -132,6 +132,11 @@ impl DiskTape {
     /// # Errors
     /// If the tape does not hold everything after the position, or cannot be read.
     pub fn check_at(&self, target: Seq) -> Result<Check, ReadError> {
+        self.digest_at(target).map(Digest::check)
+    }
+
+    /// Returns the digest of the tape at a position, like [`check_at`](Self::check_at).
+    pub(crate) fn digest_at(&self, target: Seq) -> Result<Digest, ReadError> {
         let Some(segment) = self
             .0
             .containing(target.next())
@@ -153,7 +158,7 @@ impl DiskTape {
             })?;
             match seen {
                 ControlFlow::Continue(length) if length > 0 => at += length,
-                _ => return Ok(digest.check()),
+                _ => return Ok(digest),
             }
         }
     }

@@ -13,6 +13,7 @@ mod archive;
 mod block;
 mod bytes;
 mod data_dir;
+mod delayed_snapshot;
 mod error;
 mod recovery;
 mod repair;
@@ -24,6 +25,7 @@ mod writer;
 use std::time::Duration;
 
 pub use archive::{DiskTape, ReadError, Skipped};
+pub use delayed_snapshot::{DelayedSnapshot, read_delayed_snapshot, write_delayed_snapshot};
 pub use error::{AppendError, OpenError};
 pub use recovery::{Opened, open};
 pub use repair::{CheckReport, check, repair};

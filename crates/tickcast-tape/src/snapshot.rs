@@ -61,12 +61,29 @@ pub fn write(
 
 pub(crate) fn write_to(
     folder: &DataDir,
+    base: (Seq, Digest),
+    snapshots: impl Iterator<Item = SymbolSnapshot>,
+    keys: &[Box<[u8]>],
+    confirm: impl FnOnce() -> io::Result<()>,
+) -> io::Result<()> {
+    let name = format!("{:020}.market", base.0.get());
+    write_file((folder, &name), base, snapshots, keys, confirm)?;
+    let older = folder.numbered("market").unwrap_or_default();
+    for (_, path) in older.iter().filter(|(seq, _)| *seq < base.0) {
+        let _ = fs::remove_file(path);
+    }
+    Ok(())
+}
+
+/// Writes a snapshot to the file with this name.
+pub(crate) fn write_file(
+    (folder, name): (&DataDir, &str),
     (base, digest): (Seq, Digest),
     snapshots: impl Iterator<Item = SymbolSnapshot>,
     keys: &[Box<[u8]>],
     confirm: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<()> {
-    folder.replace(&format!("{:020}.market", base.get()), |file| {
+    folder.replace(name, |file| {
         let mut out = BufWriter::new(file);
         out.write_all(MARK)?;
         out.write_all(&VERSION.to_le_bytes())?;
@@ -91,12 +108,14 @@ pub(crate) fn write_to(
         out.write_all(&count.to_le_bytes())?;
         out.flush()?;
         confirm()
-    })?;
-    let older = folder.numbered("market").unwrap_or_default();
-    for (_, path) in older.iter().filter(|(seq, _)| *seq < base) {
-        let _ = fs::remove_file(path);
-    }
-    Ok(())
+    })
+}
+
+/// Returns the position of a snapshot, as its header says.
+pub(crate) fn base_of(path: &Path) -> Option<Seq> {
+    let mut head = [0; 20];
+    File::open(path).ok()?.read_exact(&mut head).ok()?;
+    Some(Seq::new(u64_at(&head, 12)))
 }
 
 /// Reads the snapshot of position `base`, record by record. Returns the digest of the tape at

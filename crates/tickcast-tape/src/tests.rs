@@ -834,3 +834,48 @@ fn a_snapshot_ahead_of_a_repaired_tape_is_not_used() {
         "ticks that were moved away are not shown"
     );
 }
+
+#[test]
+fn a_delayed_snapshot_counts_only_on_its_own_tape() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = Log::open(folder.path());
+    let delay = Duration::from_secs(900);
+    assert!(read_delayed_snapshot(&log.tape, delay).is_none());
+    for at in 1..=20 {
+        log.publish(["A", "B"][at as usize % 2], at, at);
+    }
+    let write = |log: &Log, base: Seq| {
+        let ids = log.sequencer.market().ids_from(0);
+        let symbols = ids.filter_map(|id| log.sequencer.symbol_snapshot(id));
+        let base = (base, log.sequencer.tape().digest());
+        write_delayed_snapshot(&log.tape, delay, base, symbols).unwrap();
+    };
+    let head = log.sequencer.cursor().seq();
+    write(&log, head);
+    log.publish("A", 21, 21);
+    let found = read_delayed_snapshot(&log.tape, delay).unwrap();
+    assert_eq!((found.base, found.symbols.len()), (head, 2));
+    let other = Duration::from_secs(60);
+    assert!(read_delayed_snapshot(&log.tape, other).is_none());
+
+    let file = folder.path().join("00000000000000000900.delayed");
+    let good = fs::read(&file).unwrap();
+    for at in 0..good.len() {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        fs::write(&file, bad).unwrap();
+        assert!(
+            read_delayed_snapshot(&log.tape, delay).is_none(),
+            "byte {at}"
+        );
+    }
+    // A tape that goes on with other entries after this position.
+    fs::write(&file, &good).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut other = Log::open(elsewhere.path());
+    for at in 1..=30 {
+        other.publish("A", at + 100, at);
+    }
+    fs::copy(&file, elsewhere.path().join("00000000000000000900.delayed")).unwrap();
+    assert!(read_delayed_snapshot(&other.tape, delay).is_none());
+}

@@ -3,12 +3,14 @@
 
 #[cfg(feature = "tape")]
 pub(crate) use tickcast_tape::{
-    AppendError, DiskTape, Opened, ReadError, Skipped, Writer, encode_key, write_snapshot,
+    AppendError, DelayedSnapshot, DiskTape, Opened, ReadError, Skipped, Writer, encode_key,
+    read_delayed_snapshot, write_delayed_snapshot, write_snapshot,
 };
 
 #[cfg(not(feature = "tape"))]
 mod absent;
 #[cfg(not(feature = "tape"))]
 pub(crate) use absent::{
-    AppendError, DiskTape, Opened, ReadError, Skipped, Writer, encode_key, write_snapshot,
+    AppendError, DelayedSnapshot, DiskTape, Opened, ReadError, Skipped, Writer, encode_key,
+    read_delayed_snapshot, write_delayed_snapshot, write_snapshot,
 };

@@ -5,6 +5,7 @@
 mod follower;
 mod mark_file;
 mod marks;
+mod snapshots;
 mod states;
 
 use std::sync::atomic::Ordering::Relaxed;
@@ -92,7 +93,7 @@ impl Hub {
         };
         let now = self.0.clock.now();
         let head = Mark::new(self.0.log.head(), machine, now.wall);
-        let file = MarkFile::open(folder, &boot, self.0.epoch, longest, head);
+        let file = MarkFile::load(folder, &boot, self.0.epoch, longest, head);
         (machine.saturating_sub(now.uptime), Some(file))
     }
 

@@ -9,6 +9,7 @@ use tickcast_core::{
 };
 
 use super::marks::{Mark, Marks};
+use super::snapshots::Snapshots;
 use super::states::StateChanges;
 use crate::disk::{DiskTape, ReadError};
 use crate::hub::{Hub, HubBuilder};
@@ -33,6 +34,9 @@ pub(super) struct Follower {
     started: Duration,
     marks: Marks,
     states: StateChanges,
+    snapshots: Snapshots,
+    /// Whether a market was made once.
+    began: bool,
     market: Option<Hub>,
     /// Whether the market has reached its delay once.
     caught_up: bool,
@@ -74,6 +78,8 @@ impl Follower {
             started,
             marks: Marks::new(delay, marks),
             states: StateChanges::default(),
+            snapshots: Snapshots::new(delay),
+            began: false,
             market: None,
             caught_up: false,
         }
@@ -130,6 +136,9 @@ impl Follower {
             if let Some(mark) = reached.filter(|_| !more) {
                 market.set_complete_until(mark.left.min(passed.saturating_sub(self.delay)));
             }
+            if !more {
+                self.snapshots.write(market, now.uptime);
+            }
         }
         more
     }
@@ -145,7 +154,15 @@ impl Follower {
 
     fn turn(&mut self, live: &Hub, release: Release) -> Turn {
         let Some(market) = &self.market else {
-            self.market = begin(live, self.delay, release);
+            let earlier = match (
+                std::mem::replace(&mut self.began, true),
+                live.log().archive(),
+            ) {
+                (false, Some(tape)) => self.snapshots.restore(live, tape),
+                _ => None,
+            };
+            let restore = earlier.or_else(|| begin(live, release));
+            self.market = restore.map(|restore| following(live, self.delay, restore));
             return match &self.market {
                 Some(market) => {
                     mirror_sources(live, market);
@@ -171,8 +188,8 @@ impl Follower {
     }
 }
 
-/// Makes a market as of the beginning of the live tape, if that is old enough.
-fn begin(live: &Hub, delay: Duration, release: Release) -> Option<Hub> {
+/// Returns the market as of the beginning of the live tape, if that is old enough.
+fn begin(live: &Hub, release: Release) -> Option<Restore> {
     let in_memory = || {
         live.log().read(|log| {
             let start = log.tape().start();
@@ -184,12 +201,15 @@ fn begin(live: &Hub, delay: Duration, release: Release) -> Option<Hub> {
     if start > release.until {
         return None;
     }
-    let settings = live.0.settings.delayed_by(delay);
-    let mut restore = Restore::new(live.0.epoch, settings.limits, (start, digest));
+    let mut restore = Restore::new(live.0.epoch, live.0.settings.limits, (start, digest));
     seed(live, start, &mut restore);
-    let log = Log::following(restore.done(), disk.cloned());
-    let market = Hub::delayed(live, Arc::new(log), settings);
-    Some(market)
+    Some(restore)
+}
+
+/// Makes a delayed market that goes on from here.
+fn following(live: &Hub, delay: Duration, restore: Restore) -> Hub {
+    let log = Log::following(restore.done(), live.log().archive().cloned());
+    Hub::delayed(live, Arc::new(log), live.0.settings.delayed_by(delay))
 }
 
 /// Tells a delayed market about the sources of the live one.

@@ -31,10 +31,10 @@ pub(super) struct MarkFile {
 }
 
 impl MarkFile {
-    /// Opens the file. Its marks are empty if it is not from this machine since its start, or
-    /// not of this epoch. `now` is the mark of the head that was found on the tape: what an earlier
+    /// Loads the file. There are no marks if it is not from this machine since its start, or not of
+    /// this epoch. `now` is the mark of the head that was found on the tape: what an earlier
     /// run had beyond it is lost.
-    pub(super) fn open(
+    pub(super) fn load(
         folder: &Path,
         boot: &str,
         epoch: Epoch,
@@ -156,8 +156,8 @@ mod tests {
         Mark::new(Seq::new(head), Duration::from_secs(seconds), wall)
     }
 
-    fn open(folder: &Path, boot: &str, now: Mark) -> MarkFile {
-        MarkFile::open(folder, boot, Epoch::new(1), LONGEST, now)
+    fn load(folder: &Path, boot: &str, now: Mark) -> MarkFile {
+        MarkFile::load(folder, boot, Epoch::new(1), LONGEST, now)
     }
 
     fn heads(file: &MarkFile) -> Vec<(u64, u64)> {
@@ -169,17 +169,17 @@ mod tests {
     #[test]
     fn the_marks_of_the_last_run_are_found_again() {
         let folder = tempfile::tempdir().unwrap();
-        let mut file = open(folder.path(), "boot", mark(1, 0));
+        let mut file = load(folder.path(), "boot", mark(1, 0));
         for (at, head) in [(2, 5), (3, 6), (100, 6), (500, 9), (700, 10)] {
             file.note(mark(at, head));
         }
         // The first two are too soon, and what is older than the delay has gone.
         assert_eq!(heads(&file), [(100, 6), (500, 9), (700, 10)]);
-        let file = open(folder.path(), "boot", mark(800, 9));
+        let file = load(folder.path(), "boot", mark(800, 9));
         let found = [(100, 6), (500, 9), (700, 9), (800, 9)];
         assert_eq!(heads(&file), found, "10 was lost");
         for (boot, now) in [("other", mark(900, 9)), ("boot", mark(1, 9))] {
-            let file = open(folder.path(), boot, now);
+            let file = load(folder.path(), boot, now);
             assert_eq!(heads(&file), [(now.at.as_secs(), 9)]);
         }
     }
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn a_file_that_is_not_ours_is_not_believed() {
         let folder = tempfile::tempdir().unwrap();
-        let title = open(folder.path(), "boot", mark(1, 0)).title;
+        let title = load(folder.path(), "boot", mark(1, 0)).title;
         for bad in [
             "",
             "x",
@@ -200,7 +200,7 @@ mod tests {
             let text = format!("{title}\n{bad}\n");
             fs::write(folder.path().join(NAME), text).unwrap();
             assert_eq!(
-                heads(&open(folder.path(), "boot", mark(9, 9))),
+                heads(&load(folder.path(), "boot", mark(9, 9))),
                 [(9, 9)],
                 "{bad}"
             );

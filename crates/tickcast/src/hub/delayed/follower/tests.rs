@@ -214,10 +214,10 @@ impl World {
 }
 
 /// A restart: what was on disk is old enough by the clock of the machine, and never earlier, whatever
-/// the wall clock says now, or said then.
+/// the wall clock says now, or said then. What had been shown before is shown at once.
 #[test]
 fn after_a_restart_the_marks_say_what_is_old_enough() {
-    for seed in 0..10 {
+    for (seed, with_snapshot) in (0..20).map(|seed| (seed, seed % 2 == 0)) {
         let folder = tempfile::tempdir().unwrap();
         let open = || {
             let limits = Limits::default().tape_ticks(30);
@@ -225,19 +225,32 @@ fn after_a_restart_the_marks_say_what_is_old_enough() {
             builder.tape(folder.path(), Options::default()).build()
         };
         let mut world = World::new(seed, open());
-        (0..40).for_each(|_| world.step());
-        reaches_its_delay(&mut world);
-        let before = newest(&world.live);
+        (0..60).for_each(|_| world.step());
         let (stopped, wall) = (world.uptime, world.wall);
+        let shown = world.follower.market().unwrap().head().1;
+        let seen = std::mem::take(&mut world.seen);
         world.live.close();
         drop(world);
+        if !with_snapshot {
+            std::fs::remove_file(
+                folder
+                    .path()
+                    .join(format!("{:020}.delayed", DELAY.as_secs())),
+            )
+            .unwrap();
+        }
 
         let mut world = World::new(seed + 100, open());
         let head = world.live.head().1;
-        // The program was away for 10 s.
+        // The program was away for 10 s, and its last mark is half a minute old.
         let started = stopped + Duration::from_secs(10);
-        let last = Mark::new(head, stopped, wall);
-        world.follower = Follower::new(DELAY, (head, started), [last]);
+        let half = stopped - Duration::from_secs(30);
+        let marked = seen.iter().rev().find(|(at, ..)| *at <= half).unwrap();
+        let marks = [
+            Mark::new(marked.1, half, wall),
+            Mark::new(head, started, wall),
+        ];
+        world.follower = Follower::new(DELAY, (head, started), marks);
         // The wall clock was an hour behind when the ticks were accepted, or is ahead now.
         world.jumped = Duration::from_secs(86_400);
         let step = |world: &mut World, uptime: Duration| {
@@ -248,16 +261,48 @@ fn after_a_restart_the_marks_say_what_is_old_enough() {
                 .step(&world.live, (head, world.now()), passed);
             world.follower.market()
         };
-        let late = DELAY - Duration::from_secs(10);
-        assert!(step(&mut world, Duration::ZERO).is_none());
-        assert!(step(&mut world, late - Duration::from_millis(1)).is_none());
-        let market = step(&mut world, late).unwrap();
+        let check = |market: &Hub, most: Seq| {
+            let head = market.head().1;
+            assert!(head <= most, "{head:?} {most:?}");
+            if let Some((.., then)) = seen.iter().find(|seen| seen.1 == head) {
+                assert_eq!(newest(market), *then);
+            }
+            head
+        };
+        let due = half + DELAY - started;
+        for early in [Duration::ZERO, due - Duration::from_millis(1)] {
+            match step(&mut world, early) {
+                Some(market) => assert!(with_snapshot && check(&market, shown) > Seq::ZERO),
+                None => assert!(!with_snapshot),
+            }
+        }
+        let market = step(&mut world, due).unwrap();
+        assert_eq!(
+            check(&market, marked.1.max(shown)),
+            marked.1.max(market.head().1)
+        );
+        let market = step(&mut world, DELAY - Duration::from_millis(1)).unwrap();
+        assert!(market.head().1 <= marked.1.max(shown));
+        let market = step(&mut world, DELAY).unwrap();
         assert_eq!(market.head().1, head);
-        assert_eq!(newest(&market), before);
+        assert_eq!(newest(&market), newest(&world.live));
         world.jumped = Duration::ZERO;
         // From here on, the uptime counts.
-        (0..60).for_each(|_| world.step_with_gaps());
+        (0..60).for_each(|_| world.step());
         reaches_its_delay_on_disk(&mut world);
+        let market = world.follower.market().unwrap();
+        for name in ["A", "B", "C", "D"] {
+            let symbol = Symbol::new(name).unwrap();
+            let known = |hub: &Hub| {
+                hub.log().read(|log| {
+                    let quote = log.quote(log.market().id(&symbol)?)?;
+                    Some((quote.n, quote.reference))
+                })
+            };
+            assert_eq!(known(&market), known(&world.live), "{name}");
+            let both = (candles(&market, &symbol), candles(&world.live, &symbol));
+            assert_eq!(both.0, both.1, "{name}");
+        }
     }
 }
 
