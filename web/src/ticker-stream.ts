@@ -130,6 +130,12 @@ class TickerStream {
   }
 
   private connect(address: string, replacesData: boolean): void {
+    // Until `ready` says the delay, nothing is shown: a delayed price must not look live.
+    let held: (() => void)[] | undefined = [];
+    const show = (call: () => void): void => {
+      if (held === undefined) call();
+      else held.push(call);
+    };
     // Opens a new stream even if the address is the same, so that a new listener receives the
     // newest prices.
     this.events.open(address, replacesData, {
@@ -139,25 +145,27 @@ class TickerStream {
       events: {
         tick: (data) => {
           const tick = parseQuote(data);
-          this.broadcastSymbol(tick.symbol, (listener) => listener.tick(tick));
+          show(() => this.broadcastSymbol(tick.symbol, (listener) => listener.tick(tick)));
         },
         ready: (data) => {
           const { delay = 0 } = JSON.parse(data) as { delay?: number };
           this.events.failures = 0;
-          this.broadcast((listener) => listener.connection("live"));
           this.broadcast((listener) => listener.delay(delay));
+          for (const call of held ?? []) call();
+          held = undefined;
+          this.broadcast((listener) => listener.connection("live"));
           void this.updateSimulated();
         },
         heartbeat: () => undefined,
         reset: () => {
           this.simulated = null;
-          this.broadcast((listener) => listener.reset());
+          show(() => this.broadcast((listener) => listener.reset()));
         },
         gone: (data) => {
           const { symbol } = JSON.parse(data) as { symbol: string };
-          this.broadcastSymbol(symbol, (listener) => listener.gone(symbol));
+          show(() => this.broadcastSymbol(symbol, (listener) => listener.gone(symbol)));
         },
-        status: (data) => this.status(JSON.parse(data) as StatusEvent),
+        status: (data) => show(() => this.status(JSON.parse(data) as StatusEvent)),
       },
     });
   }
