@@ -301,43 +301,48 @@ impl PublishRequest<'_> {
         if at < self.resume_at || !self.is_stored() {
             return;
         }
-        match item.tick().and_then(|tick| self.admitted(tick)) {
-            Ok(tick) => self.batch.push((at, tick)),
-            Err(rejected) => {
-                self.publish();
-                if !self.is_stored() {
-                    return;
-                }
-                match rejected.error {
-                    // The rest of the body is for later, too: it must not overtake this tick.
-                    error @ TickError::TooFast(_) => self.claim.report().borrow_mut().stop(error),
-                    _ => self.reject(at, &rejected),
-                }
-            }
+        match item.tick() {
+            // A tick is large, so it is moved only once.
+            Ok(tick) => match self.admit(tick.symbol) {
+                Ok(()) => self.batch.push((at, tick)),
+                Err(rejected) => self.refuse(at, rejected),
+            },
+            Err(rejected) => self.refuse(at, rejected),
         }
         if self.batch.len() == MAX_BATCH_TICKS {
             self.publish();
         }
     }
 
-    fn reject(&self, at: u64, rejected: &Rejected) {
-        self.publisher.reporter().reject();
-        self.claim.report().borrow_mut().reject(at, rejected);
+    /// Rejects an item, after those before it are published. Too many ticks end the request.
+    #[cold]
+    fn refuse(&mut self, at: u64, rejected: Rejected) {
+        self.publish();
+        if !self.is_stored() {
+            return;
+        }
+        match rejected.error {
+            // The rest of the body is for later, too: it must not overtake this tick.
+            error @ TickError::TooFast(_) => self.claim.report().borrow_mut().stop(error),
+            _ => {
+                self.publisher.reporter().reject();
+                self.claim.report().borrow_mut().reject(at, &rejected);
+            }
+        }
     }
 
-    /// Returns the tick if the publisher may publish it.
-    fn admitted(&mut self, tick: Tick) -> Result<Tick, Rejected> {
+    /// Checks whether the publisher may publish a tick of this symbol.
+    fn admit(&mut self, symbol: Symbol) -> Result<(), Rejected> {
         let Some(admission) = &self.admission else {
-            return Ok(tick);
+            return Ok(());
         };
-        let symbol = tick.symbol;
         let now = self.publisher.hub().now().uptime;
         let mut admitted = admission.admit(&symbol, now);
         if admitted.is_ok() && admission.limits_new_symbols() && self.is_new(&symbol) {
             admitted = admission.admit_new(symbol);
             self.new_symbols.push(symbol);
         }
-        admitted.map(|()| tick).map_err(|error| Rejected {
+        admitted.map_err(|error| Rejected {
             symbol: Some(symbol),
             error,
         })
