@@ -153,17 +153,15 @@ async fn a_proxy_names_its_client_in_front_of_the_connection() {
     server.wait_for_log("a connection of a proxy is closed");
 }
 
+/// Starts a server behind a proxy on this machine that sends a PROXY header.
+fn trusting(more: &[&str]) -> TestServer {
+    let proxy = ["--trusted-proxies", "127.0.0.1/32", "--proxy-protocol"];
+    TestServer::with(&[&["--source", "none"], &proxy[..], more].concat())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_header_holds_up_no_other() {
-    let server = TestServer::with(&[
-        "--source",
-        "none",
-        "--tls",
-        "self-signed",
-        "--trusted-proxies",
-        "127.0.0.1/32",
-        "--proxy-protocol",
-    ]);
+    let server = trusting(&["--tls", "self-signed"]);
     let connect = || TcpStream::connect(server.public.trim_start_matches("https://")).unwrap();
     let mut slow = connect();
     slow.write_all(b"PROXY TCP4 192.0.2.7").unwrap();
@@ -181,15 +179,7 @@ async fn a_slow_header_holds_up_no_other() {
 /// A proxy that does not know its client does not vouch for what the client says.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_client_cannot_choose_its_address() {
-    let server = TestServer::with(&[
-        "--source",
-        "none",
-        "--trusted-proxies",
-        "127.0.0.1/32",
-        "--proxy-protocol",
-        "--max-streams-per-address",
-        "1",
-    ]);
+    let server = trusting(&["--max-streams-per-address", "1"]);
     let open = |address: &str| {
         let mut socket = connect(&server);
         let request = format!(
@@ -228,13 +218,7 @@ fn the_proxy_protocol_needs_proxies() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_connections_of_a_proxy_hold_up_no_other() {
-    let server = TestServer::with(&[
-        "--source",
-        "none",
-        "--trusted-proxies",
-        "127.0.0.1/32",
-        "--proxy-protocol",
-    ]);
+    let server = trusting(&[]);
     let silent: Vec<_> = (0..200).map(|_| connect(&server)).collect();
     let answer = behind_proxy(&server, b"PROXY UNKNOWN\r\n");
     assert!(answer.contains("event: "), "{answer}");

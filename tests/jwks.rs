@@ -111,6 +111,13 @@ async fn start(config: &NamedTempFile) -> TestServer {
     server
 }
 
+/// Starts a server that has the keys of this issuer.
+async fn ready(issuer: &Issuer) -> TestServer {
+    let server = start(&config(&issuer.start().await, "")).await;
+    eventually(async || server.get("/readyz").await.0 == 200).await;
+    server
+}
+
 /// Reads a price, or requests a stream. Returns the status, the header `Retry-After`, and the text.
 async fn read(server: &TestServer, route: &str, token: &str) -> (u16, Option<String>, String) {
     let request = server.http.get(format!("{}{route}", server.public));
@@ -188,9 +195,7 @@ async fn nobody_reads_before_the_first_keys_and_new_keys_are_found() {
 async fn an_issuer_that_removes_all_keys_is_believed() {
     let (issuer, key) = (Issuer::default(), SigningKey::new("k"));
     issuer.publish(set(&[&key]));
-    let config = config(&issuer.start().await, "");
-    let server = start(&config).await;
-    eventually(async || server.get("/readyz").await.0 == 200).await;
+    let server = ready(&issuer).await;
     issuer.publish("{\"keys\":[]}".to_owned());
     assert_eq!(status(&server, &SigningKey::new("x")).await, 401);
     server.wait_for_log("the issuer has no key");
@@ -206,9 +211,7 @@ async fn a_reader_that_goes_away_does_not_cancel_the_request_to_the_issuer() {
         SigningKey::new("new"),
     );
     issuer.publish(set(&[&old]));
-    let config = config(&issuer.start().await, "");
-    let server = start(&config).await;
-    eventually(async || server.get("/readyz").await.0 == 200).await;
+    let server = ready(&issuer).await;
     issuer.publish(set(&[&new]));
     let held = issuer.hold().await;
     let impatient = server
@@ -228,9 +231,7 @@ async fn a_reader_that_goes_away_does_not_cancel_the_request_to_the_issuer() {
 async fn a_drain_does_not_wait_for_an_issuer() {
     let (issuer, key) = (Issuer::default(), SigningKey::new("k"));
     issuer.publish(set(&[&key]));
-    let config = config(&issuer.start().await, "");
-    let server = start(&config).await;
-    eventually(async || server.get("/readyz").await.0 == 200).await;
+    let server = ready(&issuer).await;
     let _held = issuer.hold().await;
     let request = server.http.get(format!("{}/v1/prices/A", server.public));
     let waiting = request.bearer_auth(SigningKey::new("x").token());
@@ -273,9 +274,7 @@ async fn a_password_in_the_address_is_not_told() {
 async fn the_last_good_keys_count_when_the_issuer_fails() {
     let (issuer, key) = (Issuer::default(), SigningKey::new("k"));
     issuer.publish(set(&[&key]));
-    let config = config(&issuer.start().await, "");
-    let server = start(&config).await;
-    eventually(async || server.get("/readyz").await.0 == 200).await;
+    let server = ready(&issuer).await;
     issuer.publish("<html>".to_owned());
     let unknown = SigningKey::new("unknown");
     assert_eq!(status(&server, &unknown).await, 503);
@@ -319,9 +318,7 @@ async fn a_token_that_no_key_can_save_is_refused_for_good() {
         SigningKey::new("x"),
     );
     issuer.publish(set(&[&key]));
-    let config = config(&issuer.start().await, "");
-    let server = start(&config).await;
-    eventually(async || server.get("/readyz").await.0 == 200).await;
+    let server = ready(&issuer).await;
     let refused = async |claims: &Value| {
         let (status, _, text) = read(&server, "/v1/prices/A", &unknown.sign(claims)).await;
         (status, text)

@@ -109,9 +109,7 @@ impl Reload {
         }
         Ok(reloaded)
     }
-}
 
-impl Reload {
     /// Reads the certificates of all listeners again, or of none.
     fn reload_certificates(&self) -> Result<(), SettingsError> {
         let read = self.certificates.iter().map(|own| Ok((own, own.read()?)));

@@ -23,9 +23,8 @@ mod tick_format;
 mod ticks;
 mod view;
 
-use axum::Router;
-use axum::middleware;
 use axum::routing::{delete, get, post};
+use axum::{Router, middleware};
 
 #[cfg(feature = "openapi")]
 pub use openapi::openapi;

@@ -336,8 +336,7 @@ impl Hub {
     pub(crate) fn prepared_stream(&self, id: StreamId) -> Option<Arc<PreparedStream>> {
         let now = (self.0.clock.uptime(), self.steady_time());
         let stream = self.0.prepared_streams.get(id, now)?;
-        let viewer = stream.current()?.viewer;
-        (!self.0.revocation.concerns(&viewer)).then_some(stream)
+        (!prepared_streams::is_revoked(&stream, &self.0.revocation)).then_some(stream)
     }
 
     /// Returns the place of one more reader of a prepared stream, unless there are too many.

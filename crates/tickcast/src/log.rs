@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tickcast_core::{
     Followed, Frame, KeyProgress, Now, Outcome, Replica, Seq, Sequenced, Sequencer, SourceId,
-    SourceOptions, Symbol, Tick, TickError,
+    SourceOptions, Symbol, SymbolId, Tick, TickError,
 };
 
 use crate::disk::{DiskTape, Opened};
@@ -30,6 +30,10 @@ use source_history::SourceHistory;
 /// Maximum number of entries that a lane copies under one lock. Publishers wait only as long as it
 /// takes to copy this many references.
 const ENTRIES_PER_LOCK: usize = 1024;
+
+/// Number of symbols that are copied under one lock. With all their candles, the copy takes one or
+/// two milliseconds.
+const SYMBOLS_PER_LOCK: usize = 16;
 
 /// Maximum number of ticks between two writes to the disk.
 const ENTRIES_PER_WRITE: usize = 512;
@@ -157,6 +161,22 @@ impl Log {
     /// `view` must be fast.
     pub(crate) fn read<T>(&self, view: impl FnOnce(&Sequencer) -> T) -> T {
         view(&self.lock().sequencer)
+    }
+
+    /// Copies something of each symbol, in order of their numbers. Publishers wait for a few symbols
+    /// at a time only, so the market may move on in between.
+    pub(crate) fn each_symbol<T>(
+        &self,
+        copy: impl Fn(&Sequencer, SymbolId) -> Option<T>,
+    ) -> impl Iterator<Item = T> {
+        let symbols = self.read(|log| log.market().len());
+        let chunks = (0..symbols).step_by(SYMBOLS_PER_LOCK);
+        chunks.flat_map(move |from| {
+            self.read(|log| {
+                let ids = log.market().ids_from(from).take(SYMBOLS_PER_LOCK);
+                ids.filter_map(|id| copy(log, id)).collect::<Vec<_>>()
+            })
+        })
     }
 
     /// Appends frames that were encoded outside the core, each as the newest tick of its symbol.

@@ -48,9 +48,9 @@ impl Keys {
         token: &str,
         times: (Time, Time),
     ) -> Result<Viewer, TokenError> {
-        let name = match self.verify(token, times) {
-            Err(TokenError::Unknown(name) | TokenError::NotLoaded(name)) => name,
-            verified => return verified,
+        let verified = self.verify(token, times);
+        let Err(TokenError::Unknown(name) | TokenError::NotLoaded(name)) = &verified else {
+            return verified;
         };
         let unverified = UnverifiedTimes::of(token);
         if unverified.have_passed(times.0) {
@@ -58,9 +58,12 @@ impl Keys {
         }
         // A set without its first keys is loaded again and again anyway.
         let sets: Vec<_> = self
-            .issuers_of(&name)
+            .issuers_of(name)
             .filter(|set| set.is_loaded())
             .collect();
+        if sets.is_empty() {
+            return verified;
+        }
         let fresh = join_all(sets.iter().map(|set| set.refresh())).await;
         let is_current =
             |(set, fresh): (&&KeySet, bool)| fresh || unverified.are_before(set.loaded_at());

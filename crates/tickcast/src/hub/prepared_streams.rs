@@ -88,11 +88,9 @@ impl PreparedStreams {
 
     /// Removes the streams of viewers that may no longer read.
     pub(crate) fn remove_of(&self, revocation: &Revocation) {
-        let is_revoked = |stream: &PreparedStream| {
-            let current = stream.current();
-            current.is_some_and(|own| revocation.concerns(&own.viewer))
-        };
-        self.lock().by_id.retain(|_, stream| !is_revoked(stream));
+        self.lock()
+            .by_id
+            .retain(|_, stream| !is_revoked(stream, revocation));
     }
 
     /// Removes a stream and returns it.
@@ -124,6 +122,12 @@ impl Streams {
             *self.by_subject.entry(subject).or_default() += 1;
         }
     }
+}
+
+/// Checks whether the viewer of a stream may no longer read.
+pub(crate) fn is_revoked(stream: &PreparedStream, revocation: &Revocation) -> bool {
+    let current = stream.current();
+    current.is_some_and(|own| revocation.concerns(&own.viewer))
 }
 
 /// Returns the subject of a stream, if it has a name.

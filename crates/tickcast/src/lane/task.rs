@@ -80,11 +80,9 @@ impl Task {
             self.lane.begin_turn();
             self.stats.begin_turn(started_at);
             if started_at >= self.flush_due {
-                match self.flush() {
-                    0 => {}
-                    ticks => {
-                        self.flush_due = self.next_flush(ticks, started_at, self.clock.uptime());
-                    }
+                let ticks = self.flush();
+                if ticks > 0 {
+                    self.flush_due = self.next_flush(ticks, started_at, self.clock.uptime());
                 }
             }
             // This comes before new streams are opened, because a new stream is first sent what is

@@ -6,14 +6,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
-use tickcast_core::SymbolSnapshot;
+use tickcast_core::Sequencer;
 
 use super::Log;
 use crate::disk::{DiskTape, encode_key, write_snapshot};
-
-/// Number of symbols copied under one lock of the log. With all their candles, the copy takes one
-/// or two milliseconds.
-const SYMBOLS_PER_LOCK: usize = 16;
 
 /// Time between two checks for ticks beyond the retention time, even if no segment is complete.
 const TRIM_INTERVAL: Duration = Duration::from_secs(60);
@@ -58,22 +54,10 @@ impl Log {
             .checkpoints
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let (base, symbols) = self.read(|log| {
-            (
-                (log.cursor().seq(), log.tape().digest()),
-                log.market().len(),
-            )
-        });
+        let base = self.read(|log| (log.cursor().seq(), log.tape().digest()));
         let keys: Vec<_> = self.read(|log| log.keys().iter().map(encode_key).collect());
-        let chunks = (0..symbols).step_by(SYMBOLS_PER_LOCK);
-        let standings = chunks.flat_map(|from| {
-            self.read(|log| {
-                let ids = log.market().ids_from(from).take(SYMBOLS_PER_LOCK);
-                ids.filter_map(|id| log.symbol_snapshot(id))
-                    .collect::<Vec<SymbolSnapshot>>()
-            })
-        });
-        let written = write_snapshot(tape, base, standings, &keys);
+        let symbols = self.each_symbol(Sequencer::symbol_snapshot);
+        let written = write_snapshot(tape, base, symbols, &keys);
         // Even without a new snapshot, segments before the last snapshot can be deleted.
         tape.trim();
         written

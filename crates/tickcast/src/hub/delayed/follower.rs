@@ -22,9 +22,6 @@ const ENTRIES_PER_LOCK: usize = 1024;
 /// Maximum number of such turns in one step, so that each delayed market has its turn.
 const TURNS: usize = 64;
 
-/// Number of symbols that are copied under one lock of the live market.
-const SYMBOLS_PER_LOCK: usize = 16;
-
 /// Moves one delayed market.
 pub(super) struct Follower {
     delay: Duration,
@@ -221,20 +218,16 @@ fn mirror_sources(live: &Hub, market: &Hub) {
 /// Restores the symbols that have not changed since `start`: their newest ticks are the same as
 /// then.
 fn seed(live: &Hub, start: Seq, restore: &mut Restore) {
-    let symbols = live.log().read(|log| log.market().len());
-    for from in (0..symbols).step_by(SYMBOLS_PER_LOCK) {
-        let unchanged: Vec<_> = live.log().read(|log| {
-            let market = log.market();
-            let ids = market.ids_from(from).take(SYMBOLS_PER_LOCK);
-            let ids = ids.filter(|id| market.last_position(*id).seq <= start);
-            let ids = ids.filter(|id| market.newest(*id).is_some());
-            ids.filter_map(|id| Some((log.symbol_snapshot(id)?, market.source(id))))
-                .collect()
-        });
-        for (mut snapshot, source) in unchanged {
-            snapshot.forget_unchanged();
-            restore.symbol_of(snapshot, source);
+    let unchanged = live.log().each_symbol(|log, id| {
+        let market = log.market();
+        if market.last_position(id).seq > start || market.newest(id).is_none() {
+            return None;
         }
+        Some((log.symbol_snapshot(id)?, market.source(id)))
+    });
+    for (mut snapshot, source) in unchanged {
+        snapshot.forget_unchanged();
+        restore.symbol_of(snapshot, source);
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tickcast_core::{Restore, Seq};
+use tickcast_core::{Restore, Seq, Sequencer};
 
 use crate::disk::{DelayedSnapshot, DiskTape, read_delayed_snapshot, write_delayed_snapshot};
 use crate::hub::Hub;
@@ -12,9 +12,6 @@ use crate::hub::Hub;
 /// one took.
 const INTERVAL: Duration = Duration::from_secs(30);
 const INTERVAL_FACTOR: u32 = 20;
-
-/// Number of symbols that are copied under one lock of the market.
-const SYMBOLS_PER_LOCK: usize = 16;
 
 /// The snapshots of one delayed market.
 pub(super) struct Snapshots {
@@ -54,23 +51,14 @@ impl Snapshots {
         let Some(tape) = market.log().archive() else {
             return;
         };
-        let (base, symbols) = market.log().read(|log| {
-            let base = (log.cursor().seq(), log.tape().digest());
-            (base, log.market().len())
-        });
+        let log = market.log();
+        let base = log.read(|log| (log.cursor().seq(), log.tape().digest()));
         if now < self.due || base.0 == self.last {
             return;
         }
-        let chunks = (0..symbols).step_by(SYMBOLS_PER_LOCK);
-        let snapshots = chunks.flat_map(|from| {
-            market.log().read(|log| {
-                let ids = log.market().ids_from(from).take(SYMBOLS_PER_LOCK);
-                let snapshots = ids.filter_map(|id| log.symbol_snapshot(id));
-                snapshots.collect::<Vec<_>>()
-            })
-        });
+        let symbols = log.each_symbol(Sequencer::symbol_snapshot);
         let began = market.now().uptime;
-        let written = write_delayed_snapshot(tape, self.delay, base, snapshots);
+        let written = write_delayed_snapshot(tape, self.delay, base, symbols);
         let took = market.now().uptime.saturating_sub(began);
         self.due = now + INTERVAL.max(took * INTERVAL_FACTOR);
         match &written {
