@@ -129,7 +129,7 @@ impl Sequencer {
         }
         let bounds = ClockBounds::new(now.wall, self.limits.max_skew);
         let id = self.add_symbol(tick.symbol)?;
-        let (quote, derived, when, close) = match &mut self.quotes[id.index()] {
+        let (quote, derived, when, new_close) = match &mut self.quotes[id.index()] {
             Some(quote) => {
                 // A removed symbol has no newest tick, so a tick for it is neither late nor
                 // unchanged. A newest time that cannot be true is no reason to drop a tick.
@@ -149,27 +149,25 @@ impl Sequencer {
                 if !listed {
                     quote.reopen(tick, when);
                 }
-                let close = quote.reference.close().filter(|_| listed);
+                let new_close = tick
+                    .prev_close
+                    .filter(|close| !listed || quote.reference.close() != Some(*close));
                 let derived = quote.advance(tick, source, when);
-                (quote, derived, when, close)
+                (quote, derived, when, new_close)
             }
             empty => {
                 let when = TickTime::new(tick.time.unwrap_or(now.wall), bounds);
                 let (quote, derived) = Quote::open(tick, source, when);
-                (empty.insert(quote), derived, when, None)
+                (empty.insert(quote), derived, when, tick.prev_close)
             }
         };
         let max_candles = budget(self.limits.candles, self.replica.market().len());
         let grown = quote
             .candles
             .add(when.effective, tick.price, bounds.horizon, max_candles);
-        let frame = Frame::encode(tick, &derived, &mut self.scratch);
-        let kind = match quote.reference.close().filter(|new| close != Some(*new)) {
-            Some(close) => EntryKind::TickAndClose(Box::new((frame, close))),
-            None => EntryKind::Tick(frame),
-        };
+        let frame = Frame::encode(tick, &derived, new_close, &mut self.scratch);
         self.count_candles(grown, max_candles);
-        Ok(self.append((id, source), kind, now))
+        Ok(self.append((id, source), EntryKind::Tick(frame), now))
     }
 
     /// Accepts a frame that was encoded outside the core as the newest tick of `symbol`.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::{Digest, Frame, Position, Price, Seq, SourceId, Symbol, SymbolId};
+use crate::{Digest, Frame, Position, Seq, SourceId, Symbol, SymbolId};
 
 /// Memory for one entry in addition to the bytes of its frame: the entry itself and the reference
 /// counts of the frame.
@@ -30,8 +30,6 @@ pub struct Entry {
 pub enum EntryKind {
     /// The symbol has this new tick. Contains the encoded tick.
     Tick(Frame),
-    /// The symbol has this new tick, and a new previous close from it on. Contains both.
-    TickAndClose(Box<(Frame, Price)>),
     /// The symbol was removed from the market.
     Removal,
 }
@@ -39,20 +37,10 @@ pub enum EntryKind {
 impl EntryKind {
     /// Returns the new tick, or `None` if the entry is not a tick.
     #[must_use]
-    pub fn frame(&self) -> Option<&Frame> {
+    pub const fn frame(&self) -> Option<&Frame> {
         match self {
             Self::Tick(frame) => Some(frame),
-            Self::TickAndClose(both) => Some(&both.0),
             Self::Removal => None,
-        }
-    }
-
-    /// Returns the new previous close, if there is one.
-    #[must_use]
-    pub fn prev_close(&self) -> Option<Price> {
-        match self {
-            Self::TickAndClose(both) => Some(both.1),
-            Self::Tick(_) | Self::Removal => None,
         }
     }
 }
@@ -219,7 +207,7 @@ impl Tape {
 }
 
 fn weight(entry: &Entry) -> usize {
-    ENTRY_OVERHEAD + entry.kind.frame().map_or(0, |frame| frame.event().len())
+    ENTRY_OVERHEAD + entry.kind.frame().map_or(0, Frame::size)
 }
 
 #[cfg(test)]
@@ -276,6 +264,12 @@ mod tests {
         assert_eq!(whole.digest_at(Seq::new(10)), None);
         assert_eq!(whole.digest_at(Seq::new(9)), Some(whole.digest()));
         assert_ne!(whole.digest_at(Seq::new(8)), Some(whole.digest()));
+    }
+
+    /// The tape in memory has a million entries, and every reader runs over them.
+    #[test]
+    fn an_entry_stays_small() {
+        assert_eq!(size_of::<Entry>(), 48);
     }
 
     #[test]

@@ -110,7 +110,7 @@ mod tests {
                     let frame = entry.kind.frame();
                     let recorded = Recorded {
                         symbol: leader.market().symbol(entry.symbol),
-                        prev_close: entry.kind.prev_close(),
+                        prev_close: frame.and_then(Frame::new_close),
                         json: frame.map(Frame::json),
                     };
                     follower.follow(Followed {

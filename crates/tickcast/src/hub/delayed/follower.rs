@@ -259,7 +259,7 @@ fn follow_memory(live: &Hub, market: &Hub, release: Release) -> Turn {
             let sequenced = follow(Followed {
                 recorded: Recorded {
                     symbol: *symbol,
-                    prev_close: entry.kind.prev_close(),
+                    prev_close: frame.and_then(Frame::new_close),
                     json: frame.map(Frame::json),
                 },
                 frame,
