@@ -56,7 +56,8 @@ impl Limits {
         self
     }
 
-    /// Sets the maximum number of bytes of ticks on the tape. Default: 64 MiB.
+    /// Sets the maximum number of bytes of ticks on the tape. Default: 64 MiB. A tick that brings a
+    /// new previous close needs 64 bytes more.
     #[must_use]
     pub const fn tape_bytes(mut self, bytes: usize) -> Self {
         self.tape_bytes = bytes;

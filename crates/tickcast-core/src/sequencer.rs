@@ -1,6 +1,7 @@
 //! The sequencer puts all ticks in one order. No other code assigns sequence numbers.
 
 mod follow;
+mod new_closes;
 mod restore;
 
 use crate::quote::{ClockBounds, TickTime};
@@ -9,6 +10,7 @@ use crate::{
     Position, Quote, Replica, Seq, SourceId, SourceOptions, Symbol, SymbolId, Tape, Tick,
     TickError, Time,
 };
+use new_closes::NewCloses;
 
 /// Maximum number of symbols that drop candles each time the total has grown. Four symbols are
 /// enough to return below the limit.
@@ -87,6 +89,7 @@ pub struct Sequencer {
     last_shrunk: usize,
     /// Requests that were published recently.
     keys: Keys,
+    new_closes: NewCloses,
     scratch: Vec<u8>,
 }
 
@@ -102,6 +105,7 @@ impl Sequencer {
             candles: 0,
             last_shrunk: 0,
             keys: Keys::default(),
+            new_closes: NewCloses::default(),
             scratch: Vec::new(),
         }
     }
@@ -112,6 +116,19 @@ impl Sequencer {
     /// [`TickError::TimeInFuture`] if the tick is further ahead of `now` than `options` allow.
     /// [`TickError::TooManySymbols`] if its symbol is new and the market is full.
     pub fn accept(
+        &mut self,
+        tick: &Tick,
+        source: SourceId,
+        options: SourceOptions,
+        now: Now,
+    ) -> Result<Sequenced, TickError> {
+        match tick.prev_close {
+            None => self.accept_tick(tick, source, options, now),
+            Some(close) => self.accept_with_close((tick, close), source, options, now),
+        }
+    }
+
+    fn accept_tick(
         &mut self,
         tick: &Tick,
         source: SourceId,
@@ -129,7 +146,7 @@ impl Sequencer {
         }
         let bounds = ClockBounds::new(now.wall, self.limits.max_skew);
         let id = self.add_symbol(tick.symbol)?;
-        let (quote, derived, when, new_close) = match &mut self.quotes[id.index()] {
+        let (quote, derived, when) = match &mut self.quotes[id.index()] {
             Some(quote) => {
                 // A removed symbol has no newest tick, so a tick for it is neither late nor
                 // unchanged. A newest time that cannot be true is no reason to drop a tick.
@@ -149,23 +166,20 @@ impl Sequencer {
                 if !listed {
                     quote.reopen(tick, when);
                 }
-                let new_close = tick
-                    .prev_close
-                    .filter(|close| !listed || quote.reference.close() != Some(*close));
                 let derived = quote.advance(tick, source, when);
-                (quote, derived, when, new_close)
+                (quote, derived, when)
             }
             empty => {
                 let when = TickTime::new(tick.time.unwrap_or(now.wall), bounds);
                 let (quote, derived) = Quote::open(tick, source, when);
-                (empty.insert(quote), derived, when, tick.prev_close)
+                (empty.insert(quote), derived, when)
             }
         };
         let max_candles = budget(self.limits.candles, self.replica.market().len());
         let grown = quote
             .candles
             .add(when.effective, tick.price, bounds.horizon, max_candles);
-        let frame = Frame::encode(tick, &derived, new_close, &mut self.scratch);
+        let frame = Frame::encode(tick, &derived, &mut self.scratch);
         self.count_candles(grown, max_candles);
         Ok(self.append((id, source), EntryKind::Tick(frame), now))
     }

@@ -207,7 +207,7 @@ impl Tape {
 }
 
 fn weight(entry: &Entry) -> usize {
-    ENTRY_OVERHEAD + entry.kind.frame().map_or(0, Frame::size)
+    ENTRY_OVERHEAD + entry.kind.frame().map_or(0, |frame| frame.event().len())
 }
 
 #[cfg(test)]

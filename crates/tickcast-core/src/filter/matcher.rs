@@ -57,6 +57,7 @@ impl<'f> Matcher<'f> {
     }
 
     /// Returns the first pattern that matches `symbol`.
+    #[inline]
     pub(super) fn pattern_of(&self, symbol: &Symbol) -> Option<&'f Glob> {
         let at = self
             .globs

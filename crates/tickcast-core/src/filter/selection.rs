@@ -217,14 +217,22 @@ impl Selection {
         names.into_iter().flatten().chain(all.into_iter().flatten())
     }
 
+    /// Returns the selected symbols among the compared symbols, or `None` if every symbol is
+    /// selected.
+    #[inline]
+    pub(crate) const fn listed(&self) -> Option<&SymbolSet> {
+        match &self.selected {
+            Selected::All => None,
+            Selected::These(ids) => Some(ids),
+        }
+    }
+
     /// Checks whether the symbol is selected. A selection of every symbol also contains symbols
     /// that were not compared yet.
     #[must_use]
+    #[inline]
     pub fn contains(&self, id: SymbolId) -> bool {
-        match &self.selected {
-            Selected::All => true,
-            Selected::These(ids) => ids.contains(id),
-        }
+        self.listed().is_none_or(|ids| ids.contains(id))
     }
 }
 

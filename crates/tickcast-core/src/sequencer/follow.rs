@@ -106,11 +106,11 @@ mod tests {
             }
             for follower in [&mut shared, &mut read] {
                 let from = follower.cursor().seq();
-                for (_, entry) in leader.tape().after(from) {
+                for (seq, entry) in leader.tape().after(from) {
                     let frame = entry.kind.frame();
                     let recorded = Recorded {
                         symbol: leader.market().symbol(entry.symbol),
-                        prev_close: frame.and_then(Frame::new_close),
+                        prev_close: leader.new_close(seq),
                         json: frame.map(Frame::json),
                     };
                     follower.follow(Followed {

@@ -38,10 +38,15 @@ impl EventFormat {
 
     /// Appends one tick. If the position is not known any more, the event has no id, and the reader
     /// keeps its last cursor.
+    #[inline]
     pub fn tick(self, at: Option<Position>, frame: &Frame, out: &mut Vec<u8>) {
-        if self == Self::Simple {
-            return out.extend_from_slice(frame.event());
+        match self {
+            Self::Simple => out.extend_from_slice(frame.event()),
+            Self::Resumable(..) => self.resumable_tick(at, frame, out),
         }
+    }
+
+    fn resumable_tick(self, at: Option<Position>, frame: &Frame, out: &mut Vec<u8>) {
         out.extend_from_slice(frame.without_id());
         finish(self.id(at), out);
     }
@@ -57,6 +62,7 @@ impl EventFormat {
     }
 
     /// Appends the newest tick or the removal of `symbol`. Returns whether anything was appended.
+    #[inline]
     pub fn entry(
         self,
         at: Option<Position>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::fields::{END, ID};
 use crate::tick::Derived;
-use crate::{Price, Symbol, Tick};
+use crate::{Symbol, Tick};
 
 /// Start of a tick up to the JSON: the event field, and the start of the data.
 const TICK: &[u8] = b"event: tick\ndata: ";
@@ -23,12 +23,9 @@ const TICK: &[u8] = b"event: tick\ndata: ";
 /// not reached.
 #[derive(Debug, Clone)]
 pub struct Frame {
-    /// The event, and after it the text of the previous close that came with the tick, if any.
     bytes: Arc<[u8]>,
     /// End of the JSON in `bytes`.
     json_end: u32,
-    /// End of the event in `bytes`.
-    event_end: u32,
 }
 
 impl Frame {
@@ -45,42 +42,32 @@ impl Frame {
             let bytes = [TICK, &json, END].concat();
             return Self {
                 json_end: (bytes.len() - END.len()) as u32,
-                event_end: bytes.len() as u32,
                 bytes: bytes.into(),
             };
         }
-        Self::assemble(&json, id.as_bytes(), &[])
+        Self::assemble(&json, id.as_bytes())
     }
 
     /// Restores a frame from its [`json`](Self::json), which this module encoded before.
     #[must_use]
     pub fn restored(symbol: Symbol, json: &[u8]) -> Self {
-        Self::assemble(json, symbol.as_bytes(), &[])
+        Self::assemble(json, symbol.as_bytes())
     }
 
-    /// Encodes a tick, and the previous close that is new with the tick. `scratch` is reused
-    /// memory, so that only the frame itself is allocated.
-    pub(crate) fn encode(
-        tick: &Tick,
-        derived: &Derived,
-        new_close: Option<Price>,
-        scratch: &mut Vec<u8>,
-    ) -> Self {
+    /// Encodes a tick. `scratch` is reused memory, so that only the frame itself is allocated.
+    pub(crate) fn encode(tick: &Tick, derived: &Derived, scratch: &mut Vec<u8>) -> Self {
         scratch.clear();
         write_json(tick, derived, scratch);
-        let json = scratch.len();
-        if let Some(close) = new_close {
-            close.write(scratch);
-        }
-        let (json, close) = scratch.split_at(json);
-        Self::assemble(json, tick.symbol.as_bytes(), close)
+        Self::assemble(scratch, tick.symbol.as_bytes())
     }
 
-    fn assemble(json: &[u8], id: &[u8], close: &[u8]) -> Self {
+    fn assemble(json: &[u8], id: &[u8]) -> Self {
         let json_end = TICK.len() + json.len();
-        let event_end = json_end + ID.len() + id.len() + END.len();
-        let parts = [TICK, json, ID, id, END, close];
-        let mut bytes = Arc::from_iter(std::iter::repeat_n(0, event_end + close.len()));
+        let parts = [TICK, json, ID, id, END];
+        let mut bytes = Arc::from_iter(std::iter::repeat_n(
+            0,
+            json_end + ID.len() + id.len() + END.len(),
+        ));
         // The buffer was created above, so no other owner exists.
         if let Some(buffer) = Arc::<[u8]>::get_mut(&mut bytes) {
             let mut at = 0;
@@ -92,27 +79,13 @@ impl Frame {
         Self {
             bytes,
             json_end: json_end as u32,
-            event_end: event_end as u32,
         }
     }
 
     /// Returns the whole event with the symbol as its id, including the blank line.
     #[must_use]
     pub fn event(&self) -> &[u8] {
-        &self.bytes[..self.event_end as usize]
-    }
-
-    /// Returns the previous close that is new with this tick, if there is one. Readers do not
-    /// receive it; a delayed market needs it.
-    #[must_use]
-    pub fn new_close(&self) -> Option<Price> {
-        let close = &self.bytes[self.event_end as usize..];
-        Price::read_back(std::str::from_utf8(close).ok()?).ok()
-    }
-
-    /// Returns the number of bytes of the frame in memory.
-    pub(crate) fn size(&self) -> usize {
-        self.bytes.len()
+        &self.bytes
     }
 
     /// Returns the event line and the data line, up to the end of the JSON. The caller can append
@@ -157,20 +130,16 @@ mod tests {
     use super::*;
     use crate::Time;
 
-    fn derived(tick: &Tick) -> Derived {
-        Derived {
+    #[test]
+    fn event_json_and_event_without_id_share_one_buffer() {
+        let tick = Tick::from_json(br#"{"symbol":"A","price":0.10,"bid":0.09}"#).unwrap();
+        let derived = Derived {
             change: tick.price,
             change_pct: None,
             time: Time::from_millis(5).unwrap(),
             n: 7,
-        }
-    }
-
-    #[test]
-    fn event_json_and_event_without_id_share_one_buffer() {
-        let tick = Tick::from_json(br#"{"symbol":"A","price":0.10,"bid":0.09}"#).unwrap();
-        let derived = derived(&tick);
-        let frame = Frame::encode(&tick, &derived, None, &mut Vec::new());
+        };
+        let frame = Frame::encode(&tick, &derived, &mut Vec::new());
         let json = r#"{"symbol":"A","price":0.10,"change":0.10,"time":5,"n":7,"bid":0.09}"#;
         assert_eq!(frame.json(), json.as_bytes());
         assert_eq!(
@@ -181,18 +150,6 @@ mod tests {
             frame.event(),
             format!("event: tick\ndata: {json}\nid: A\n\n").as_bytes()
         );
-    }
-
-    #[test]
-    fn a_new_previous_close_stays_behind_the_event() {
-        let tick = Tick::from_json(br#"{"symbol":"A","price":2}"#).unwrap();
-        let derived = derived(&tick);
-        let encode = |close| Frame::encode(&tick, &derived, close, &mut Vec::new());
-        let (with, without) = (encode(Some(tick.price)), encode(None));
-        assert_eq!(with.event(), without.event());
-        assert_eq!(with.json(), without.json());
-        assert_eq!(with.new_close(), Some(tick.price));
-        assert_eq!(without.new_close(), None);
     }
 
     #[test]

@@ -44,27 +44,39 @@ pub fn all_ticks(
     max_bytes: usize,
     out: &mut Vec<u8>,
 ) -> Rendered<Seq> {
+    let entries = tape.after(from).take_while(|(seq, _)| *seq <= until);
+    let (ticks, stopped) = match selection.listed() {
+        None => entries_in_order(entries, market, format, max_bytes, out),
+        Some(ids) => {
+            let listed = entries.filter(|(_, entry)| ids.contains(entry.symbol));
+            entries_in_order(listed, market, format, max_bytes, out)
+        }
+    };
+    Rendered {
+        ticks,
+        reached: stopped.unwrap_or(until.min(tape.head()).max(from)),
+    }
+}
+
+/// Renders entries. Returns the number of appended ticks and removals, and the entry after which
+/// the limit was reached, if it was.
+fn entries_in_order<'t>(
+    entries: impl Iterator<Item = (Seq, &'t Entry)>,
+    market: &Market,
+    format: EventFormat,
+    max_bytes: usize,
+    out: &mut Vec<u8>,
+) -> (usize, Option<Seq>) {
     let (start, mut ticks) = (out.len(), 0);
-    let wanted = |entry: &Entry| selection.contains(entry.symbol);
-    for (seq, entry) in tape
-        .after(from)
-        .take_while(|(seq, _)| *seq <= until)
-        .filter(|(_, entry)| wanted(entry))
-    {
+    for (seq, entry) in entries {
         let at = Some(Position::new(seq, entry.digest.check()));
         ticks +=
             usize::from(format.entry(at, market.symbol(entry.symbol), entry.kind.frame(), out));
         if out.len() - start >= max_bytes {
-            return Rendered {
-                ticks,
-                reached: seq,
-            };
+            return (ticks, Some(seq));
         }
     }
-    Rendered {
-        ticks,
-        reached: until.min(tape.head()).max(from),
-    }
+    (ticks, None)
 }
 
 /// Renders the newest tick of each selected symbol that last changed after `from` and up to
@@ -105,41 +117,62 @@ fn updated(
     max_bytes: usize,
     out: &mut Vec<u8>,
 ) -> Rendered<Seq> {
-    let (start, mut ticks) = (out.len(), 0);
     let as_of = tape.position(until.min(market.head()));
-    let (in_order, sorted, last) = match order.filter(|_| UpdateOrder::suits(selection, market)) {
-        Some(order) => (Some(order.between(market, (from, until))), Vec::new(), None),
+    let newest = Newest {
+        market,
+        as_of,
+        format,
+        with_removals,
+    };
+    let (ticks, stopped) = match order.filter(|_| UpdateOrder::suits(selection, market)) {
+        Some(order) => {
+            let in_order = order.between(market, (from, until));
+            let selected = in_order.filter(|(_, id)| selection.contains(*id));
+            newest.write(selected, max_bytes, out)
+        }
         None => {
-            let (sorted, last) = first_updated(
-                market,
-                selection,
-                (from, until),
-                max_bytes / MIN_EVENT_BYTES + 1,
-            );
-            (None, sorted, last)
+            let most = max_bytes / MIN_EVENT_BYTES + 1;
+            let (sorted, last) = first_updated(market, selection, (from, until), most);
+            let (ticks, stopped) = newest.write(sorted.into_iter(), max_bytes, out);
+            (ticks, stopped.or(last))
         }
     };
-    let wanted = in_order
-        .into_iter()
-        .flatten()
-        .filter(|(_, id)| selection.contains(*id));
-    for (seq, id) in wanted.chain(sorted) {
-        let frame = market.newest(id);
-        if frame.is_none() && !with_removals {
-            continue;
-        }
-        let at = as_of.map(|as_of| as_of.reached(seq));
-        ticks += usize::from(format.entry(at, market.symbol(id), frame, out));
-        if out.len() - start >= max_bytes {
-            return Rendered {
-                ticks,
-                reached: seq,
-            };
-        }
-    }
     Rendered {
         ticks,
-        reached: last.unwrap_or(until.min(market.head()).max(from)),
+        reached: stopped.unwrap_or(until.min(market.head()).max(from)),
+    }
+}
+
+/// The newest ticks of a market as of a position.
+struct Newest<'m> {
+    market: &'m Market,
+    as_of: Option<Position>,
+    format: EventFormat,
+    with_removals: bool,
+}
+
+impl Newest<'_> {
+    /// Renders the newest tick of each symbol in `changes`. Returns the number of appended ticks and
+    /// removals, and the change after which the limit was reached, if it was.
+    fn write(
+        &self,
+        changes: impl Iterator<Item = (Seq, SymbolId)>,
+        max_bytes: usize,
+        out: &mut Vec<u8>,
+    ) -> (usize, Option<Seq>) {
+        let (start, mut ticks) = (out.len(), 0);
+        for (seq, id) in changes {
+            let frame = self.market.newest(id);
+            if frame.is_none() && !self.with_removals {
+                continue;
+            }
+            let at = self.as_of.map(|as_of| as_of.reached(seq));
+            ticks += usize::from(self.format.entry(at, self.market.symbol(id), frame, out));
+            if out.len() - start >= max_bytes {
+                return (ticks, Some(seq));
+            }
+        }
+        (ticks, None)
     }
 }
 

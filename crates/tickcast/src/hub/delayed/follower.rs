@@ -238,9 +238,9 @@ fn follow_memory(live: &Hub, market: &Hub, release: Release) -> Turn {
         let tape = log.tape();
         let found = tape.after(from).take(ENTRIES_PER_LOCK);
         let found = found.take_while(|(seq, _)| *seq <= release.until);
-        let own = |(_, entry): (Seq, &Entry)| {
-            let market = log.market();
-            (entry.clone(), market.symbol(entry.symbol))
+        let own = |(seq, entry): (Seq, &Entry)| {
+            let symbol = log.market().symbol(entry.symbol);
+            (entry.clone(), symbol, log.new_close(seq))
         };
         tape.reaches_back_to(from)
             .then(|| found.map(own).collect::<Vec<_>>())
@@ -254,12 +254,12 @@ fn follow_memory(live: &Hub, market: &Hub, release: Release) -> Turn {
     };
     let mut active = Active::default();
     market.log().follow(|follow| {
-        for (entry, symbol) in &entries {
+        for (entry, symbol, close) in &entries {
             let frame = entry.kind.frame();
             let sequenced = follow(Followed {
                 recorded: Recorded {
                     symbol: *symbol,
-                    prev_close: frame.and_then(Frame::new_close),
+                    prev_close: *close,
                     json: frame.map(Frame::json),
                 },
                 frame,
