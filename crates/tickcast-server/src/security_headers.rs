@@ -19,7 +19,7 @@ const HEADERS: [(HeaderName, HeaderValue); 3] = [
 ];
 
 /// Adds the headers to an answer.
-pub(crate) async fn add(mut response: Response) -> Response {
+pub(crate) fn add(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.entry(name).or_insert(value);

@@ -14,6 +14,7 @@ use tickcast::Hub;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::util::MapResponseLayer;
 
 use crate::auth::{PublishToken, PublishTokens};
 use crate::exit::CliError;
@@ -100,7 +101,7 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     let app = app::router(&hub, publishers, settings.access, settings.origins);
     let proxies = settings.addresses.proxy_protocol_from().to_vec();
     let app = client_address::add(app, settings.addresses)
-        .layer(middleware::map_response(security_headers::add));
+        .layer(MapResponseLayer::new(security_headers::add));
 
     let drain = settings.drain.0;
     let addresses = [public.local_addr().ok(), private.local_addr().ok()];
@@ -137,7 +138,7 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
         true => operators.layer(middleware::from_fn(local_host::require)),
         false => operators,
     };
-    let operators = operators.layer(middleware::map_response(security_headers::add));
+    let operators = operators.layer(MapResponseLayer::new(security_headers::add));
     tokio::spawn(serving(
         (private, Vec::new(), settings.admin_tls),
         operators,

@@ -35,8 +35,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use accept::accept;
 pub use accept::concerns_one_connection;
+use accept::{accept, prepare};
 use connection_limit::{ConnectionLimit, LogThrottle};
 use context::ConnectionContext;
 use conversation::serve_http;
@@ -191,7 +191,7 @@ where
     async fn run(mut self) {
         let (graceful, stop) = (GracefulShutdown::new(), CancellationToken::new());
         let places = Arc::new(ConnectionLimit::new(self.max_connections));
-        let failing = LogThrottle::default();
+        let (failing, prepared) = (LogThrottle::default(), prepare(&self.listener));
         let mut shutdown = pin!(self.shutdown);
         let (mut next, mut count) = (None, 0_usize);
         loop {
@@ -200,7 +200,7 @@ where
                     Some(permit) => Some(permit),
                     None => places.next().await,
                 };
-                (permit, accept(&mut self.listener).await)
+                (permit, accept(&mut self.listener, prepared).await)
             };
             let (permit, accepted) = tokio::select! {
                 accepted = accepting => accepted,
@@ -278,9 +278,6 @@ async fn handle_connection(
     app: Router,
     watcher: Watcher,
 ) {
-    if let Socket::Tcp(socket) = &socket {
-        set_socket_options(socket);
-    }
     let first = tokio::select! {
         first = head::read(&mut socket, context.direct) => first,
         () = context.stop.cancelled() => return,

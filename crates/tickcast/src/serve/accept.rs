@@ -7,25 +7,45 @@ use std::net::SocketAddr;
 use axum::serve::Listener;
 use tokio::net::TcpListener;
 
-use super::socket::Socket;
+use super::socket::{Socket, set_options_of_connections, set_socket_options};
+
+/// Sets the options of the connections of a listener, if it is one for TCP and the system allows.
+/// Returns whether the connections have the options.
+pub(super) fn prepare<L: Listener>(listener: &L) -> bool {
+    let tcp = (listener as &dyn Any).downcast_ref::<TcpListener>();
+    tcp.is_some_and(set_options_of_connections)
+}
 
 /// Accepts the next connection. Also returns the address of its peer if the address is an IP
-/// address.
+/// address. `prepared` is the result of [`prepare`].
 ///
 /// # Errors
 /// If a TCP connection cannot be accepted. Other listeners handle their errors themselves.
-pub(super) async fn accept<L>(listener: &mut L) -> io::Result<(Socket, Option<SocketAddr>)>
+pub(super) async fn accept<L>(
+    listener: &mut L,
+    prepared: bool,
+) -> io::Result<(Socket, Option<SocketAddr>)>
 where
     L: Listener,
     L::Addr: 'static,
 {
     // Through axum's trait, a TCP listener would pause for a second after some errors.
-    if let Some(tcp) = (&mut *listener as &mut dyn Any).downcast_mut::<TcpListener>() {
-        let (socket, peer) = TcpListener::accept(tcp).await?;
-        return Ok((Socket::Tcp(socket), Some(peer)));
+    let (socket, peer) = match (&mut *listener as &mut dyn Any).downcast_mut::<TcpListener>() {
+        Some(tcp) => {
+            let (socket, peer) = TcpListener::accept(tcp).await?;
+            (Socket::Tcp(socket), Some(peer))
+        }
+        None => {
+            let (io, peer) = listener.accept().await;
+            (Socket::new(io), (&peer as &dyn Any).downcast_ref().copied())
+        }
+    };
+    if let Socket::Tcp(socket) = &socket
+        && !prepared
+    {
+        set_socket_options(socket);
     }
-    let (io, peer) = listener.accept().await;
-    Ok((Socket::new(io), (&peer as &dyn Any).downcast_ref().copied()))
+    Ok((socket, peer))
 }
 
 /// Checks whether an accept error concerns only the one connection that caused the error. A
@@ -68,7 +88,40 @@ pub fn concerns_one_connection(error: &io::Error) -> bool {
 mod tests {
     use rustix::io::Errno;
 
+    use socket2::SockRef;
+    use tokio::net::TcpStream;
+
     use super::*;
+
+    /// Returns the options that `set_socket_options` sets.
+    fn options(socket: &TcpStream) -> io::Result<impl PartialEq + std::fmt::Debug + use<>> {
+        let socket = SockRef::from(socket);
+        Ok((
+            socket.tcp_nodelay()?,
+            socket.keepalive()?,
+            socket.tcp_keepalive_time()?,
+            socket.tcp_keepalive_interval()?,
+            socket.tcp_keepalive_retries()?,
+            socket.tcp_user_timeout()?,
+        ))
+    }
+
+    #[tokio::test]
+    async fn a_connection_has_the_options_of_its_listener() {
+        let mut listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let connect = async || TcpStream::connect(address).await.unwrap();
+        let mut found = Vec::new();
+        for prepared in [false, prepare(&listener)] {
+            let peer = connect().await;
+            let (Socket::Tcp(own), _) = accept(&mut listener, prepared).await.unwrap() else {
+                panic!("not TCP");
+            };
+            assert_ne!(options(&own).unwrap(), options(&peer).unwrap());
+            found.push(options(&own).unwrap());
+        }
+        assert_eq!(found[0], found[1]);
+    }
 
     #[test]
     fn an_error_of_one_connection_does_not_pause_the_accept_loop() {

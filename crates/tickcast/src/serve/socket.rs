@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 /// Maximum time that a peer may leave data unacknowledged, or keep its window closed, before the
 /// system ends the connection. A silent stream receives a comment after 15 s, so a reader that
@@ -150,8 +150,22 @@ impl AsyncWrite for Socket {
 /// connections to peers that are gone, or that read nothing for 28 s. Options that the system does
 /// not support are skipped.
 pub fn set_socket_options(socket: &TcpStream) {
-    let _ = socket.set_nodelay(true);
-    let socket = SockRef::from(socket);
+    set_options(&SockRef::from(socket));
+}
+
+/// Sets the same options of the connections of a listener. Linux copies them to each connection,
+/// which saves six system calls a connection; elsewhere, this does nothing. Returns whether the
+/// connections have the options.
+pub(super) fn set_options_of_connections(listener: &TcpListener) -> bool {
+    let inherited = cfg!(target_os = "linux");
+    if inherited {
+        set_options(&SockRef::from(listener));
+    }
+    inherited
+}
+
+fn set_options(socket: &SockRef<'_>) {
+    let _ = socket.set_tcp_nodelay(true);
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE)
         .with_interval(KEEPALIVE_INTERVAL)
