@@ -297,6 +297,27 @@ async fn chromium_signs_in_and_shows_delayed_prices() {
     assert!(passed.count() > 20 && !stdout.contains("FAIL"), "{stdout}");
 }
 
+/// Tests the dashboard over HTTPS, with an authority that the browser trusts, and six tabs over one
+/// HTTP/2 connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_reads_six_streams_over_one_https_connection() {
+    let test = "clients::chromium_reads_six_streams_over_one_https_connection";
+    let (Some((packages, chromium)), Some(_)) = (browser(test), tool("XTASK_CERTUTIL", test))
+    else {
+        return;
+    };
+    let authority = crate::tls::Authority::new();
+    let (cert, key) = authority.issue("own", &["localhost"]);
+    let server = TestServer::with(&["--source", "sim", "--tls-cert", &cert, "--tls-key", &key]);
+    let url = server.public.replace("127.0.0.1", "localhost");
+    let ca = authority.path("ca.pem").to_str().unwrap().to_owned();
+    let mut command = page(&packages, "https.mjs");
+    command.args([&url, &chromium, &ca]);
+    let stdout = succeed(command).await;
+    let passed = stdout.lines().filter(|line| line.starts_with("ok "));
+    assert!(passed.count() > 6 && !stdout.contains("FAIL"), "{stdout}");
+}
+
 /// Checks that 250,000 updates leave no data behind. `web/test/endurance.mjs` runs for the given
 /// time.
 #[tokio::test(flavor = "multi_thread")]

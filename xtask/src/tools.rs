@@ -45,6 +45,7 @@ pub(crate) struct Tools {
     tmux: Option<PathBuf>,
     nginx: Option<PathBuf>,
     haproxy: Option<PathBuf>,
+    certutil: Option<PathBuf>,
     deny: Option<PathBuf>,
     missing: Vec<String>,
 }
@@ -54,7 +55,7 @@ impl Tools {
     /// elsewhere.
     pub(crate) fn install(folder: &Path) -> Self {
         println!(
-            "\n== tools: Python and npm SSE clients, schemathesis, typos, Chromium, tmux as a terminal, nginx, HAProxy, and cargo-deny"
+            "\n== tools: Python and npm SSE clients, schemathesis, typos, Chromium, certutil to make it trust a test's authority, tmux as a terminal, nginx, HAProxy, and cargo-deny"
         );
         let mut tools = Self::default();
         let results = [
@@ -68,6 +69,8 @@ impl Tools {
             program("tmux", &["tmux"]).map(|path| tools.tmux = Some(path)),
             program("nginx", &["nginx"]).map(|path| tools.nginx = Some(path)),
             program("HAProxy", &["haproxy"]).map(|path| tools.haproxy = Some(path)),
+            packaged("certutil", &["certutil"], "libnss3-tools")
+                .map(|path| tools.certutil = Some(path)),
             deny(folder).map(|path| tools.deny = Some(path)),
         ];
         tools.missing = results.into_iter().filter_map(Result::err).collect();
@@ -83,6 +86,7 @@ impl Tools {
             ("XTASK_TMUX", &self.tmux),
             ("XTASK_NGINX", &self.nginx),
             ("XTASK_HAPROXY", &self.haproxy),
+            ("XTASK_CERTUTIL", &self.certutil),
         ];
         all.into_iter()
             .filter_map(|(name, path)| Some((name, path.as_deref()?)))
@@ -207,6 +211,11 @@ fn cargo_tool(directory: &Path, name: &str, version: &str) -> Result<PathBuf, St
 /// Finds a program under one of these names. If the program is missing, installs Debian's package
 /// with the first name.
 fn program(what: &str, names: &[&str]) -> Result<PathBuf, String> {
+    packaged(what, names, names[0])
+}
+
+/// Finds a program under one of these names. If the program is missing, installs a package.
+fn packaged(what: &str, names: &[&str], package: &str) -> Result<PathBuf, String> {
     let find = || {
         let path = std::env::var_os("PATH").unwrap_or_default();
         // Servers are in a folder that only root's `PATH` has.
@@ -217,7 +226,7 @@ fn program(what: &str, names: &[&str]) -> Result<PathBuf, String> {
     if let Some(path) = find() {
         return Ok(path);
     }
-    apt(&names[..1]).map_err(|error| format!("{what}: {error}"))?;
+    apt(&[package]).map_err(|error| format!("{what}: {error}"))?;
     find()
         .ok_or_else(|| format!("{what}: the package was installed, but the program was not found"))
 }
