@@ -17,8 +17,12 @@ use crate::tokens::{SECRET, claims, file, path, signed};
 const DELAY: u64 = 2;
 
 fn config() -> NamedTempFile {
+    config_of(&format!("{DELAY}, 60"))
+}
+
+fn config_of(delays: &str) -> NamedTempFile {
     file(&format!(
-        "[access]\nreaders = \"token\"\ndelays = [{DELAY}, 60]\n[[access.key]]\nalg = \"HS256\"\nsecret = \"{SECRET}\"\n"
+        "[access]\nreaders = \"token\"\ndelays = [{delays}]\n[[access.key]]\nalg = \"HS256\"\nsecret = \"{SECRET}\"\n"
     ))
 }
 
@@ -286,6 +290,57 @@ async fn a_delayed_market_survives_a_restart() {
     server.publish(&[("D", "8")]).await;
     until_seen(&server, "D").await;
     assert!(before.elapsed() >= Duration::from_secs(DELAY));
+}
+
+/// What a delayed reader has seen, the market has after a restart, too, whatever longer delays there
+/// are: the stream continues without a gap.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delayed_stream_resumes_after_a_restart() {
+    let config = config_of(&format!("{DELAY}, 86400"));
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--source", "none", "--config", path(&config)];
+    let mut server = TestServer::on_disk(folder.path(), &arguments);
+    server.publish(&[("A", "0")]).await;
+    until_seen(&server, "A").await;
+    let (mut last, mut number) = (None, 0);
+    for _ in 0..3 {
+        let all = match &last {
+            None => "/v1/stream?mode=all".to_owned(),
+            Some(id) => format!("/v1/stream?mode=all&since={id}"),
+        };
+        let mut stream = Reader::send(get(&server, &all, &delayed())).await;
+        let ready = up_to(&mut stream, "ready").await;
+        assert!(
+            !ready.iter().any(|event| event.starts_with("reset")),
+            "{ready:?}"
+        );
+        for _ in 0..5 {
+            number += 1;
+            server.publish(&[("A", &number.to_string())]).await;
+            let event = stream.until(|event| event.event == "tick").await;
+            assert_eq!(data(&event)["price"], number);
+            last = Some(event.id);
+        }
+        drop(stream);
+        server.end();
+        server = TestServer::on_disk(folder.path(), &arguments);
+        until_seen(&server, "A").await;
+    }
+}
+
+/// A delayed market that begins after the drain ends its streams as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delayed_market_that_begins_after_a_drain_ends_its_streams() {
+    let config = config();
+    let server = TestServer::with(&["--source", "none", "--config", path(&config)]);
+    server.publish(&[("A", "1")]).await;
+    let drain = format!("{}/drain?window=10ms", server.admin);
+    let drained = server.http.post(drain).send().await.unwrap();
+    assert!(drained.status().is_success());
+    until_seen(&server, "A").await;
+    let mut stream = Reader::send(get(&server, "/v1/stream", &delayed())).await;
+    let seen = up_to(&mut stream, "bye").await;
+    assert!(seen.last().unwrap().starts_with("bye draining"), "{seen:?}");
 }
 
 /// Without the marks, nothing says how old the prices on the disk are. What readers saw before, they

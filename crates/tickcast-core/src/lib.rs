@@ -36,6 +36,7 @@ mod instant;
 mod keys;
 mod limits;
 mod market;
+mod new_closes;
 mod price;
 mod quote;
 mod replica;

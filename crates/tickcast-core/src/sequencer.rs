@@ -1,16 +1,15 @@
 //! The sequencer puts all ticks in one order. No other code assigns sequence numbers.
 
 mod follow;
-mod new_closes;
 mod restore;
 
+use crate::new_closes::NewCloses;
 use crate::quote::{ClockBounds, TickTime};
 use crate::{
     Candles, Cursor, Entry, EntryKind, Epoch, Frame, KeyProgress, Keys, Limits, Market, Now,
-    Position, Quote, Replica, Seq, SourceId, SourceOptions, Symbol, SymbolId, Tape, Tick,
+    Position, Price, Quote, Replica, Seq, SourceId, SourceOptions, Symbol, SymbolId, Tape, Tick,
     TickError, Time,
 };
-use new_closes::NewCloses;
 
 /// Maximum number of symbols that drop candles each time the total has grown. Four symbols are
 /// enough to return below the limit.
@@ -128,6 +127,27 @@ impl Sequencer {
         }
     }
 
+    /// Accepts a tick that has a previous close, and notes the close if the symbol had another one.
+    fn accept_with_close(
+        &mut self,
+        (tick, close): (&Tick, Price),
+        source: SourceId,
+        options: SourceOptions,
+        now: Now,
+    ) -> Result<Sequenced, TickError> {
+        let market = self.market();
+        let id = market.id(&tick.symbol);
+        let listed = id.filter(|id| market.newest(*id).is_some());
+        let quote = listed.and_then(|id| self.quote(id));
+        let is_new = quote.and_then(|quote| quote.reference.close()) != Some(close);
+        let sequenced = self.accept_tick(tick, source, options, now)?;
+        if let Some(seq) = sequenced.seq().filter(|_| is_new) {
+            let before = self.tape().start();
+            self.new_closes.note((seq, close), before);
+        }
+        Ok(sequenced)
+    }
+
     fn accept_tick(
         &mut self,
         tick: &Tick,
@@ -242,6 +262,18 @@ impl Sequencer {
     #[must_use]
     pub const fn tape(&self) -> &Tape {
         self.replica.tape()
+    }
+
+    /// Returns the previous close that was new with the tick `seq`, if there was one. Only ticks on
+    /// the [`tape`](Self::tape) are known. Readers do not receive a close; a delayed market needs it.
+    #[must_use]
+    pub fn new_close(&self, seq: Seq) -> Option<Price> {
+        self.new_closes.of(seq)
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn new_closes(&self) -> &NewCloses {
+        &self.new_closes
     }
 
     /// Returns the state of a symbol.

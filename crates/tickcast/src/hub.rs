@@ -21,6 +21,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -77,6 +78,8 @@ pub(crate) struct Inner {
     log: Arc<Log>,
     /// The delayed markets, in order of their delays.
     delayed: Vec<DelayedMarket<Hub>>,
+    /// Stops the thread of the delayed markets. It answers when it has written what a restart needs.
+    stop_delayed: OnceLock<Sender<Sender<()>>>,
     /// If this market is delayed: the time up to which it has everything that was accepted, in ms.
     complete_until: AtomicI64,
     lanes: OnceLock<Vec<LaneHandle>>,
@@ -260,8 +263,10 @@ impl Hub {
     }
 
     /// Closes the tape on disk, if there is one. Before that, the hub writes a snapshot, which
-    /// makes the next start fast. After that, nothing can be published.
+    /// makes the next start fast, and one of each delayed market. After that, nothing can be
+    /// published, and the delayed markets stand still.
     pub fn close(&self) {
+        self.close_delayed();
         if let Err(error) = self.0.log.checkpoint() {
             tracing::warn!(%error, "no snapshot of the market could be written: the next start reads more of the tape");
         }

@@ -15,7 +15,7 @@ use tickcast_core::{Epoch, Filter, Mode, Position, Resume, ResumeError, Seq, Tim
 use crate::access::{Denied, Viewer};
 use crate::hub::PreparedFilter;
 use crate::rate::Rate;
-pub(crate) use change_limit::ChangeLimit;
+pub(crate) use change_limit::{ChangeLimit, ChangeTooSoon};
 pub(crate) use edit::{Edit, EditError, Effective, RATE_NEEDS_LATEST};
 pub(crate) use prepared_stream::{LINGER, MAX_READERS, PreparedStream, ReaderPermit};
 pub(crate) use stream_id::StreamId;

@@ -19,6 +19,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_BYTES: usize = 256 << 10;
 const MAX_KEYS: usize = 100;
 
+/// Maximum number of characters of an error about the answer: it may repeat what the issuer has sent.
+const MAX_SHOWN_CHARS: usize = 200;
+
 /// Maximum number of keys without a name. A token without a name is compared with all of them.
 const MAX_UNNAMED: usize = 16;
 
@@ -84,7 +87,11 @@ impl Issuer {
                 |error: &dyn std::fmt::Display| format!("jwks_ca: {}: {error}", file.display());
             let pem = std::fs::read(file).map_err(|error| refused(&error))?;
             let authorities = reqwest::Certificate::from_pem_bundle(&pem);
-            http = http.tls_certs_only(authorities.map_err(|error| refused(&error))?);
+            let authorities = authorities.map_err(|error| refused(&error))?;
+            if authorities.is_empty() {
+                return Err(refused(&"the file has no certificate in PEM format"));
+            }
+            http = http.tls_certs_only(authorities);
         }
         Ok(Self {
             url,
@@ -138,7 +145,7 @@ impl Issuer {
     /// Reads the keys of our algorithm. Other keys in the answer are for others.
     fn parse(&self, body: &[u8]) -> Result<Vec<Key>, IssuerError> {
         let answer: Answer = serde_json::from_slice(body)
-            .map_err(|error| IssuerError::Invalid(error.to_string()))?;
+            .map_err(|error| IssuerError::Invalid(beginning(&error.to_string())))?;
         if answer.keys.len() > MAX_KEYS {
             return Err(IssuerError::TooMany(answer.keys.len()));
         }
@@ -180,6 +187,14 @@ impl Issuer {
             kid,
             self.expected.clone(),
         ))
+    }
+}
+
+/// Returns the beginning of a text that may repeat what an issuer has sent.
+fn beginning(text: &str) -> String {
+    match text.char_indices().nth(MAX_SHOWN_CHARS) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
@@ -249,6 +264,23 @@ mod tests {
         ));
         let page = issuer("https://issuer.example/").unwrap().parse(b"<html>");
         assert!(matches!(page, Err(IssuerError::Invalid(_))));
+        let long = format!("{{\"keys\":\"{}\"}}", "ä".repeat(9_000));
+        let long = issuer("https://issuer.example/")
+            .unwrap()
+            .parse(long.as_bytes());
+        assert!(long.err().unwrap().to_string().len() < 3 * MAX_SHOWN_CHARS);
+    }
+
+    #[test]
+    fn a_file_without_authorities_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let url = "https://issuer.example/";
+        let made = Issuer::new(url, Some(file.path()), Algorithm::RS256, (None, None));
+        let error = made.err().unwrap();
+        assert!(
+            error.ends_with("the file has no certificate in PEM format"),
+            "{error}"
+        );
     }
 
     #[test]

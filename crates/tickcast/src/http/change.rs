@@ -143,7 +143,12 @@ impl From<EditError> for Problem {
             EditError::Rate => Self::parameter("rate", crate::subscription::RATE_NEEDS_LATEST),
             EditError::Refused(refusal) => refusal.into(),
             EditError::NoRoom(full) => full.into(),
-            error @ (EditError::TooOften | EditError::Outdated) => {
+            EditError::TooSoon(error) => {
+                let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, error.to_string());
+                let seconds = error.retry_after().as_millis().div_ceil(1_000);
+                problem.retry_after(u32::try_from(seconds).unwrap_or(u32::MAX))
+            }
+            EditError::Outdated => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()).retry_after(RETRY_AFTER)
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -62,7 +62,7 @@ pub(super) async fn ready(State(hub): State<Hub>, _: NoParameters) -> Response {
     (status = 400, description = "The request has query parameters", body = Problem, content_type = "application/problem+json"),
     (status = 401, response = schema::LoginNeeded),
 )))]
-pub(super) async fn status(view: View, _: NoParameters) -> Json<Status> {
+pub(super) async fn status(view: View, _: NoParameters) -> impl IntoResponse {
     let whole = view.whole_market();
     let cursor = whole
         .as_ref()
@@ -73,7 +73,7 @@ pub(super) async fn status(view: View, _: NoParameters) -> Json<Status> {
         .as_ref()
         .or(whole_sources)
         .map_or(&[][..], Vec::as_slice);
-    Json(Status {
+    let status = Status {
         version: env!("CARGO_PKG_VERSION"),
         epoch: cursor.epoch.to_string(),
         cursor: cursor.to_string(),
@@ -97,7 +97,8 @@ pub(super) async fn status(view: View, _: NoParameters) -> Json<Status> {
             .iter()
             .map(|source| Source::of(source, whole.is_some()))
             .collect(),
-    })
+    };
+    ([(header::CACHE_CONTROL, "no-store")], Json(status))
 }
 
 #[derive(Serialize)]

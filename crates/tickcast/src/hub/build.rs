@@ -103,6 +103,7 @@ impl Hub {
                 false => 0,
             }),
             delayed: delayed.collect(),
+            stop_delayed: OnceLock::new(),
             log,
             lanes: OnceLock::new(),
             sources: Arc::default(),

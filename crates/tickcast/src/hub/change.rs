@@ -90,8 +90,8 @@ impl Hub {
         stream: &Arc<PreparedStream>,
         edit: Edit,
     ) -> Option<Result<Effective, EditError>> {
-        if !stream.admit_change(self.0.clock.uptime()) {
-            return Some(Err(EditError::TooOften));
+        if let Err(too_soon) = stream.admit_change(self.0.clock.uptime()) {
+            return Some(Err(too_soon.into()));
         }
         for _ in 0..MAX_CHANGE_ATTEMPTS {
             let current = stream.current()?;

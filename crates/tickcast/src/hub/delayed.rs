@@ -8,7 +8,8 @@ mod marks;
 mod snapshots;
 mod states;
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -74,27 +75,42 @@ impl Hub {
             .map(|delay| Follower::new(delay, origin, marks()))
             .collect();
         let thread = std::thread::Builder::new().name("delayed".to_owned());
-        if let Err(error) = thread.spawn(move || run(&live, followers, (started, file))) {
+        let (stop, stopped) = mpsc::channel();
+        let _ = self.0.stop_delayed.set(stop);
+        if let Err(error) = thread.spawn(move || run(&live, followers, (started, file), &stopped)) {
             tracing::error!(%error, "the thread of the delayed markets failed to start; their readers are told to come back later");
         }
     }
 
-    /// Opens the marks on disk, if the tape is there. Returns them with the time from the start of
-    /// the machine to that of this hub.
+    /// Stops the delayed markets, after each has written what a restart needs. They move no more.
+    pub(super) fn close_delayed(&self) {
+        let Some(stop) = self.0.stop_delayed.get() else {
+            return;
+        };
+        let (done, finished) = mpsc::channel();
+        // A thread that has ended has dropped the channel, and the wait ends at once.
+        if stop.send(done).is_ok() {
+            let _ = finished.recv();
+        }
+    }
+
+    /// Opens the marks on disk, if the tape is there. Returns them with the time of their clock at the
+    /// start of this hub.
     fn open_marks(&self) -> (Duration, Option<MarkFile>) {
         let unknown = (Duration::ZERO, None);
-        let (Some(folder), Some((boot, machine))) =
-            (self.0.settings.folder(), mark_file::machine())
+        let (Some(folder), Some((clock, time))) =
+            (self.0.settings.folder(), mark_file::shared_clock())
         else {
             return unknown;
         };
-        let Some(longest) = self.0.delayed.last().map(|market| market.delay) else {
+        let (Some(first), Some(last)) = (self.0.delayed.first(), self.0.delayed.last()) else {
             return unknown;
         };
         let now = self.0.clock.now();
-        let head = Mark::new(self.0.log.head(), machine, now.wall);
-        let file = MarkFile::load(folder, &boot, self.0.epoch, longest, head);
-        (machine.saturating_sub(now.uptime), Some(file))
+        let head = Mark::new(self.0.log.head(), time, now.wall);
+        let delays = (first.delay, last.delay);
+        let file = MarkFile::load(folder, (&clock, self.0.epoch), delays, head);
+        (time.saturating_sub(now.uptime), Some(file))
     }
 
     /// Sets up to when this market has all that was accepted, by the wall clock.
@@ -111,15 +127,19 @@ impl Hub {
     }
 }
 
-/// Sets the market that readers get, unless it is the same as before.
-fn set(place: &DelayedMarket<Hub>, market: Option<Hub>) {
+/// Sets the market that readers get, unless it is the same as before. If the streams of the live
+/// market have ended, those of a new market end as well.
+fn set(live: &Hub, place: &DelayedMarket<Hub>, market: Option<Hub>) {
     let same = match (place.market(), &market) {
         (Some(before), Some(market)) => Arc::ptr_eq(before.inner(), market.inner()),
         (None, None) => true,
         _ => false,
     };
     if !same {
-        place.replace(market);
+        place.replace(market.clone());
+        if let Some(market) = market.filter(|_| live.0.finished.load(SeqCst)) {
+            market.end_when_caught_up();
+        }
     }
 }
 
@@ -127,6 +147,7 @@ fn run(
     live: &Weak<Inner>,
     mut followers: Vec<Follower>,
     (started, mut file): (Duration, Option<MarkFile>),
+    stopped: &Receiver<Sender<()>>,
 ) {
     let pause = followers
         .iter()
@@ -144,11 +165,25 @@ fn run(
         let mut more = false;
         for (follower, market) in followers.iter_mut().zip(&live.0.delayed) {
             more |= follower.step(&live, (head, now), passed);
-            set(market, follower.market());
+            set(&live, market, follower.market());
         }
-        drop(live);
-        if !more {
-            std::thread::sleep(pause.unwrap_or_default());
+        let stop = match more {
+            true => stopped.try_recv().ok(),
+            false => {
+                drop(live);
+                // If the hub is dropped, the wait ends, and the next turn finds no hub.
+                stopped.recv_timeout(pause.unwrap_or_default()).ok()
+            }
+        };
+        if let Some(done) = stop {
+            if let Some(file) = &mut file {
+                file.close(Mark::new(head, started + now.uptime, now.wall));
+            }
+            for follower in &mut followers {
+                follower.close(now.uptime);
+            }
+            let _ = done.send(());
+            return;
         }
     }
 }

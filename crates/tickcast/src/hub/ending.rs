@@ -18,9 +18,10 @@ impl Hub {
     /// Ends every stream once the stream has been sent everything. New streams end after their
     /// snapshot.
     pub fn end_when_caught_up(&self) {
+        // This comes first, so that a delayed market that begins meanwhile ends as well.
+        self.0.finished.store(true, Ordering::SeqCst);
         self.delayed_markets()
             .for_each(|hub| hub.end_when_caught_up());
-        self.0.finished.store(true, Ordering::SeqCst);
         self.lanes()
             .iter()
             .for_each(|lane| lane.inbox.send(Command::Finish));

@@ -38,8 +38,8 @@ impl<S: Sink> Lane<S> {
         let key = self.own_stream(id)?;
         let admitted = self.streams[key].session.as_mut()?.admit_change(now);
         Some(match admitted {
-            true => Ok(self.effective(key)?),
-            false => Err(EditError::TooOften),
+            Ok(()) => Ok(self.effective(key)?),
+            Err(too_soon) => Err(too_soon.into()),
         })
     }
 

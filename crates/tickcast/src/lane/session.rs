@@ -10,7 +10,7 @@ use tickcast_core::{CloseReason, Mode, Position, ResumeError, Seq, SymbolSet};
 use super::rendered::Progress;
 use crate::access::Viewer;
 use crate::rate::Rate;
-use crate::subscription::{ChangeLimit, PreparedStream, SessionOptions, StreamId};
+use crate::subscription::{ChangeLimit, ChangeTooSoon, PreparedStream, SessionOptions, StreamId};
 
 /// Reconnect delay after a stream was ended, in milliseconds. Each reader gets a random delay in
 /// this range.
@@ -98,7 +98,7 @@ impl Session {
     }
 
     /// Counts an attempt to change the stream, unless there are too many.
-    pub(super) fn admit_change(&mut self, now: Duration) -> bool {
+    pub(super) fn admit_change(&mut self, now: Duration) -> Result<(), ChangeTooSoon> {
         self.change_limit.admit(self.viewer.rate_limit(), now)
     }
 

@@ -2,7 +2,7 @@
 
 use tickcast_core::{Filter, FilterError, Mode};
 
-use super::change_limit::CHANGES_PER_SECOND;
+use super::change_limit::ChangeTooSoon;
 use crate::access::{Denied, Viewer};
 use crate::hub::{FilterRefusal, NotPrepared};
 use crate::rate::Rate;
@@ -42,8 +42,8 @@ pub(crate) enum EditError {
     #[error("{0}")]
     NoRoom(NotPrepared),
     /// Too many changes of one stream.
-    #[error("a stream can be changed at most {CHANGES_PER_SECOND} times per second")]
-    TooOften,
+    #[error(transparent)]
+    TooSoon(#[from] ChangeTooSoon),
     /// A stream or a market that changed too much after the change was computed.
     #[error("the stream was changed at the same time, or the market grew too fast")]
     Outdated,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tickcast_core::Time;
 
-use super::change_limit::ChangeLimit;
+use super::change_limit::{ChangeLimit, ChangeTooSoon};
 use super::edit::Effective;
 use super::stream_id::StreamId;
 use crate::clock::Clock;
@@ -82,7 +82,7 @@ impl PreparedStream {
     }
 
     /// Counts an attempt to change the stream, unless there are too many.
-    pub(crate) fn admit_change(&self, now: Duration) -> bool {
+    pub(crate) fn admit_change(&self, now: Duration) -> Result<(), ChangeTooSoon> {
         let mut state = self.lock();
         let max_rate = state.effective.viewer.rate_limit();
         state.limit.admit(max_rate, now)

@@ -134,10 +134,17 @@ impl Follower {
                 market.set_complete_until(mark.left.min(passed.saturating_sub(self.delay)));
             }
             if !more {
-                self.snapshots.write(market, now.uptime);
+                self.snapshots.write_if_due(market, now.uptime);
             }
         }
         more
+    }
+
+    /// Writes the last snapshot.
+    pub(super) fn close(&mut self, now: Duration) {
+        if let Some(market) = self.market() {
+            self.snapshots.write(&market, now);
+        }
     }
 
     /// Notes that the market has everything that is old enough. The ticks that a new market has taken

@@ -1,5 +1,6 @@
-//! Marks on disk, so that a delayed market goes on after a restart of the program. They are by the
-//! clock of the machine: the times on the tape are by the wall clock, which may have been wrong.
+//! Marks on disk, so that a delayed market goes on after a restart of the program. They are by a
+//! clock that nobody can set and that all programs since the start of the machine share: the times on
+//! the tape are by the wall clock, which may have been wrong.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -14,38 +15,39 @@ use super::marks::Mark;
 /// The name of the file, in the folder of the tape.
 const NAME: &str = "delayed.marks";
 
-/// Number of marks within the longest delay, and shortest and longest time between two of them.
-const MARKS: u32 = 256;
+/// A market with a delay finds a mark that is at most this part of the delay older than needed.
+const PRECISION: u32 = 256;
+
+/// Shortest and longest time between two marks when they are new.
 const INTERVALS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// The file, and the marks in it.
 pub(super) struct MarkFile {
     path: PathBuf,
-    /// The first line. It names the start of the machine, and the epoch: the marks count only for
-    /// these.
+    /// The first line. It names the clock, and the epoch: the marks count only for these.
     title: String,
     longest: Duration,
+    /// Shortest time between two marks.
     interval: Duration,
     marks: VecDeque<Mark>,
     failing: bool,
 }
 
 impl MarkFile {
-    /// Loads the file. There are no marks if it is not from this machine since its start, or not of
-    /// this epoch. `now` is the mark of the head that was found on the tape: what an earlier
-    /// run had beyond it is lost.
+    /// Loads the file, for markets with at least the first and at most the second of these delays.
+    /// There are no marks if it is not by this `clock`, or not of this epoch. `now` is the mark of
+    /// the head that was found on the tape: what an earlier run had beyond it is lost.
     pub(super) fn load(
         folder: &Path,
-        boot: &str,
-        epoch: Epoch,
-        longest: Duration,
+        (clock, epoch): (&str, Epoch),
+        (shortest, longest): (Duration, Duration),
         now: Mark,
     ) -> Self {
         let mut file = Self {
             path: folder.join(NAME),
-            title: format!("tickcast-marks 1 {boot} {epoch}"),
+            title: format!("tickcast-marks 2 {clock} {epoch}"),
             longest,
-            interval: (longest / MARKS).clamp(INTERVALS.0, INTERVALS.1),
+            interval: (shortest / PRECISION).clamp(INTERVALS.0, INTERVALS.1),
             marks: VecDeque::new(),
             failing: false,
         };
@@ -80,12 +82,16 @@ impl MarkFile {
         }
     }
 
+    /// Adds the mark of the end of the program.
+    pub(super) fn close(&mut self, mark: Mark) {
+        if self.marks.back().is_none_or(|last| last.head != mark.head) {
+            self.add(mark);
+        }
+    }
+
     fn add(&mut self, mark: Mark) {
         self.marks.push_back(mark);
-        let old = mark.at.saturating_sub(self.longest);
-        while self.marks.get(1).is_some_and(|next| next.at <= old) {
-            self.marks.pop_front();
-        }
+        self.thin(mark.at);
         let written = self.write();
         if let Err(error) = &written
             && !self.failing
@@ -93,6 +99,27 @@ impl MarkFile {
             tracing::warn!(path = %self.path.display(), %error, "the marks of delayed markets cannot be written: after a restart, their readers wait for the delay");
         }
         self.failing = written.is_err();
+    }
+
+    /// Removes marks that no market needs: those before the longest delay, and of older marks those
+    /// that lie closer together than the delay that they serve asks for.
+    fn thin(&mut self, now: Duration) {
+        let old = now.saturating_sub(self.longest);
+        while self.marks.get(1).is_some_and(|next| next.at <= old) {
+            self.marks.pop_front();
+        }
+        let mut kept: VecDeque<Mark> = VecDeque::with_capacity(self.marks.len());
+        for (i, mark) in self.marks.iter().enumerate() {
+            let spacing = now.saturating_sub(mark.at) / PRECISION;
+            let is_needed = match (kept.back(), self.marks.get(i + 1)) {
+                (Some(before), Some(next)) => next.at - before.at > spacing,
+                _ => true,
+            };
+            if is_needed {
+                kept.push_back(*mark);
+            }
+        }
+        self.marks = kept;
     }
 
     /// Replaces the file. After a crash of the machine, its marks do not count anyway, so nothing
@@ -130,16 +157,20 @@ impl MarkFile {
     }
 }
 
-/// Returns the name of the current start of the machine, and the time since then. `None` if the
-/// system does not tell.
-pub(super) fn machine() -> Option<(String, Duration)> {
+/// Returns the name of the clock that all programs share since the start of the machine, and its time.
+/// `None` if the system does not tell.
+///
+/// The clock is the one of [`Instant`](std::time::Instant). It stands still while the machine sleeps,
+/// so an age by it is never too high. A container may have a clock of its own (`time_namespaces(7)`).
+pub(super) fn shared_clock() -> Option<(String, Duration)> {
     #[cfg(target_os = "linux")]
     {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-        let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        let seconds = u64::try_from(since.tv_sec).ok()?;
-        let since = Duration::new(seconds, u32::try_from(since.tv_nsec).ok()?);
-        Some((boot.trim().to_owned(), since))
+        let namespace = fs::read_link("/proc/self/ns/time").unwrap_or_default();
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let seconds = u64::try_from(time.tv_sec).ok()?;
+        let time = Duration::new(seconds, u32::try_from(time.tv_nsec).ok()?);
+        Some((format!("{}/{}", boot.trim(), namespace.display()), time))
     }
     #[cfg(not(target_os = "linux"))]
     None
@@ -149,15 +180,15 @@ pub(super) fn machine() -> Option<(String, Duration)> {
 mod tests {
     use super::*;
 
-    const LONGEST: Duration = Duration::from_secs(600);
+    const DELAYS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(600));
 
     fn mark(seconds: u64, head: u64) -> Mark {
         let wall = Time::from_millis(1_000_000 + seconds as i64).unwrap();
         Mark::new(Seq::new(head), Duration::from_secs(seconds), wall)
     }
 
-    fn load(folder: &Path, boot: &str, now: Mark) -> MarkFile {
-        MarkFile::load(folder, boot, Epoch::new(1), LONGEST, now)
+    fn load(folder: &Path, clock: &str, now: Mark) -> MarkFile {
+        MarkFile::load(folder, (clock, Epoch::new(1)), DELAYS, now)
     }
 
     fn heads(file: &MarkFile) -> Vec<(u64, u64)> {
@@ -170,11 +201,14 @@ mod tests {
     fn the_marks_of_the_last_run_are_found_again() {
         let folder = tempfile::tempdir().unwrap();
         let mut file = load(folder.path(), "boot", mark(1, 0));
-        for (at, head) in [(2, 5), (3, 6), (100, 6), (500, 9), (700, 10)] {
+        for (at, head) in [(1, 5), (100, 6), (101, 6), (500, 9), (700, 10)] {
             file.note(mark(at, head));
         }
-        // The first two are too soon, and what is older than the delay has gone.
+        // The first one is too soon, another has no new head, and what is older than the delay has
+        // gone.
         assert_eq!(heads(&file), [(100, 6), (500, 9), (700, 10)]);
+        file.close(mark(700, 10));
+        assert_eq!(heads(&file).len(), 3);
         let file = load(folder.path(), "boot", mark(800, 9));
         let found = [(100, 6), (500, 9), (700, 9), (800, 9)];
         assert_eq!(heads(&file), found, "10 was lost");
@@ -182,6 +216,26 @@ mod tests {
             let file = load(folder.path(), boot, now);
             assert_eq!(heads(&file), [(now.at.as_secs(), 9)]);
         }
+    }
+
+    /// A long delay costs the shorter ones nothing: new marks lie close together, old ones do not.
+    #[test]
+    fn each_delay_finds_a_mark_that_is_precise_enough() {
+        let folder = tempfile::tempdir().unwrap();
+        let delays = (DELAYS.0, Duration::from_secs(2_400));
+        let mut file = MarkFile::load(folder.path(), ("", Epoch::new(1)), delays, mark(0, 0));
+        for at in 1..3_000 {
+            file.note(mark(at, at));
+        }
+        for delay in [5, 10, 100, 300, 600, 1_200, 2_400] {
+            let needed = 2_999 - delay;
+            let found = file.marks().take_while(|mark| mark.at.as_secs() <= needed);
+            let late = needed - found.last().unwrap().at.as_secs();
+            assert!(late <= 1 + delay / 256, "{late} s for {delay} s");
+        }
+        assert!(file.marks.len() < 1_300, "{}", file.marks.len());
+        file.close(mark(2_999, 5_000));
+        assert_eq!(heads(&file).last(), Some(&(2_999, 5_000)));
     }
 
     #[test]

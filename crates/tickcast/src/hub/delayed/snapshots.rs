@@ -47,13 +47,20 @@ impl Snapshots {
     }
 
     /// Writes a snapshot if it is time. The market must not move meanwhile.
+    pub(super) fn write_if_due(&mut self, market: &Hub, now: Duration) {
+        if now >= self.due {
+            self.write(market, now);
+        }
+    }
+
+    /// Writes a snapshot, unless the last one is of the same position.
     pub(super) fn write(&mut self, market: &Hub, now: Duration) {
         let Some(tape) = market.log().archive() else {
             return;
         };
         let log = market.log();
         let base = log.read(|log| (log.cursor().seq(), log.tape().digest()));
-        if now < self.due || base.0 == self.last {
+        if base.0 == self.last {
             return;
         }
         let symbols = log.each_symbol(Sequencer::symbol_snapshot);

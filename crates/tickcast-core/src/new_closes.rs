@@ -2,53 +2,26 @@
 
 use std::collections::VecDeque;
 
-use super::{Sequenced, Sequencer};
-use crate::{Now, Price, Seq, SourceId, SourceOptions, Tick, TickError};
+use crate::{Price, Seq};
 
 /// The previous closes that were new with a tick, by the sequence number of the tick. They are not in
 /// the entries, because every reader runs over the entries, and few ticks bring a new close. One
 /// close takes 64 bytes in addition to the bytes of the tape.
 #[derive(Debug, Default)]
-pub(super) struct NewCloses(VecDeque<(Seq, Price)>);
+pub(crate) struct NewCloses(VecDeque<(Seq, Price)>);
 
 impl NewCloses {
-    /// Notes the close of the newest tick, and forgets those of ticks up to `before`.
-    fn note(&mut self, (seq, close): (Seq, Price), before: Seq) {
+    /// Notes the close of the tick `seq`, and forgets those of ticks up to `before`.
+    pub(crate) fn note(&mut self, (seq, close): (Seq, Price), before: Seq) {
         let forgotten = self.0.partition_point(|(of, _)| *of <= before);
         self.0.drain(..forgotten);
         self.0.push_back((seq, close));
     }
-}
 
-impl Sequencer {
-    /// Returns the previous close that was new with the tick `seq`, if there was one. Only ticks on
-    /// the [`tape`](Self::tape) are known. Readers do not receive a close; a delayed market needs it.
-    #[must_use]
-    pub fn new_close(&self, seq: Seq) -> Option<Price> {
-        let NewCloses(closes) = &self.new_closes;
-        let at = closes.binary_search_by_key(&seq, |(of, _)| *of).ok()?;
-        Some(closes[at].1)
-    }
-
-    /// Accepts a tick that has a previous close, and notes the close if the symbol had another one.
-    pub(super) fn accept_with_close(
-        &mut self,
-        (tick, close): (&Tick, Price),
-        source: SourceId,
-        options: SourceOptions,
-        now: Now,
-    ) -> Result<Sequenced, TickError> {
-        let market = self.market();
-        let id = market.id(&tick.symbol);
-        let listed = id.filter(|id| market.newest(*id).is_some());
-        let quote = listed.and_then(|id| self.quote(id));
-        let is_new = quote.and_then(|quote| quote.reference.close()) != Some(close);
-        let sequenced = self.accept_tick(tick, source, options, now)?;
-        if let Some(seq) = sequenced.seq().filter(|_| is_new) {
-            let before = self.tape().start();
-            self.new_closes.note((seq, close), before);
-        }
-        Ok(sequenced)
+    /// Returns the close of the tick `seq`, if it was new.
+    pub(crate) fn of(&self, seq: Seq) -> Option<Price> {
+        let at = self.0.binary_search_by_key(&seq, |(of, _)| *of).ok()?;
+        Some(self.0[at].1)
     }
 }
 
@@ -56,8 +29,7 @@ impl Sequencer {
 mod tests {
     use std::time::Duration;
 
-    use super::*;
-    use crate::{Epoch, Limits, Time};
+    use crate::{Epoch, Limits, Now, Sequencer, SourceId, SourceOptions, Tick, Time};
 
     #[test]
     fn a_close_is_new_once_and_is_forgotten_with_its_tick() {
@@ -72,7 +44,7 @@ mod tests {
             let seq = accepted.seq().unwrap();
             (
                 log.new_close(seq).map(|close| close.to_string()),
-                log.new_closes.0.len(),
+                log.new_closes().0.len(),
             )
         };
         let new = |close: &str, held| (Some(close.to_owned()), held);
