@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use clap::CommandFactory;
+use serde::de::DeserializeOwned;
 use toml::Table;
 
 use super::SettingsError;
@@ -49,23 +50,18 @@ impl File {
                 {
                     check_keys(source.keys(), &SOURCE_KEYS, "key of [[source]]")?;
                 }
-                sources
-                    .try_into()
-                    .map_err(|error| format!("source: {}", one_line(&error, text)))?
+                read_value("source", sources)?
             }
         };
         // The setting `tls` is a word or a table.
         let tls = match table.get("tls").is_some_and(toml::Value::is_table) {
-            true => table.remove("tls").map(toml::Value::try_into),
+            true => table.remove("tls"),
             false => None,
         };
-        let tls = tls
-            .transpose()
-            .map_err(|error| format!("tls: {}", one_line(&error, text)))?;
-        let access = table.remove("access").map(toml::Value::try_into);
-        let access = access
-            .transpose()
-            .map_err(|error| format!("access: {}", without_values(&one_line(&error, text))))?;
+        let tls = tls.map(|tls| read_value("tls", tls)).transpose()?;
+        let access = table.remove("access");
+        let access = access.map(|access| read_value("access", access));
+        let access = access.transpose().map_err(|error| without_values(&error))?;
         if table
             .get("publish_token")
             .is_some_and(|token| !token.is_str())
@@ -128,6 +124,18 @@ fn check_keys<'k>(
         ));
     }
     Ok(())
+}
+
+/// Reads the value of a key. The error names the place in it, such as `access.delays[0]`.
+fn read_value<T: DeserializeOwned>(key: &str, value: toml::Value) -> Result<T, String> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = match error.path().to_string() {
+            path if path == "." => String::new(),
+            path if path.starts_with('[') => path,
+            path => format!(".{path}"),
+        };
+        format!("{key}{path}: {}", one_line(error.inner(), ""))
+    })
 }
 
 /// Formats an error in one line. The TOML library's own text shows the line of the file, which may
@@ -204,6 +212,26 @@ mod tests {
         assert!(
             says("drain = \"soon\"").contains("\"soon\" is not a time such as 5ms, 10s or 2min")
         );
+    }
+
+    #[test]
+    fn errors_name_the_value_in_its_table() {
+        for (text, expected) in [
+            (
+                "[access]\ndelays = [5, \"15m\"]",
+                "access.delays[1]: a value is not of its type: expected u32",
+            ),
+            (
+                "[access]\nrevoked_subjects = [\"ada\", 3]",
+                "access.revoked_subjects[1]: a value is not of its type: expected a string",
+            ),
+            (
+                "[[access.publisher]]\nname = \"a\"\ntoken = \"x\"\nsymbols = []\nrate = 0",
+                "access.publisher[0].rate: invalid value: integer `0`, expected a nonzero u32",
+            ),
+        ] {
+            assert_eq!(says(text), expected);
+        }
     }
 
     #[test]
