@@ -424,7 +424,7 @@ fn delays_out_of_their_range_are_refused() {
             "[1,2,3,4,5,6,7,8,9]",
             "access.delays: 9 delays are given, the limit is 8",
         ),
-        ("[-1]", "access: "),
+        ("[3, -1]", "access.delays 2: invalid value"),
     ] {
         let file = config(delays);
         let output = tickcast(&["config", "check", "--config", path(&file)]).output();

@@ -305,7 +305,10 @@ fn settings_of_publishers_fail_early() {
             format!("{table}symbols = [\"A B\"]\n"),
             "access.publisher 1: symbols: ",
         ),
-        (format!("{table}rate = 0\n"), "access: "),
+        (
+            format!("{table}rate = 0\n"),
+            "access.publisher 1.rate: invalid value",
+        ),
         (format!("{table}rates = 1\n"), "unknown field `rates`"),
     ] {
         let file = config(&text);

@@ -274,7 +274,7 @@ fn settings_of_access_fail_early() {
         ),
         (
             format!("{token}key = \"{SECRET}\"\n"),
-            "access: a value is not of its type: expected",
+            "access.key: a value is not of its type: expected",
         ),
         (
             format!(

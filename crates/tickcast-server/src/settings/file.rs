@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clap::CommandFactory;
 use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
 use toml::Table;
 
 use super::SettingsError;
@@ -126,14 +127,15 @@ fn check_keys<'k>(
     Ok(())
 }
 
-/// Reads the value of a key. The error names the place in it, such as `access.delays[0]`.
+/// Reads the value of a key. The error names the place in it, such as `access.delays 1`.
 fn read_value<T: DeserializeOwned>(key: &str, value: toml::Value) -> Result<T, String> {
     serde_path_to_error::deserialize(value).map_err(|error| {
-        let path = match error.path().to_string() {
-            path if path == "." => String::new(),
-            path if path.starts_with('[') => path,
-            path => format!(".{path}"),
-        };
+        let path = error.path().iter().map(|segment| match segment {
+            Segment::Seq { index } => format!(" {}", index + 1),
+            Segment::Map { key } => format!(".{key}"),
+            Segment::Enum { .. } | Segment::Unknown => String::new(),
+        });
+        let path: String = path.collect();
         format!("{key}{path}: {}", one_line(error.inner(), ""))
     })
 }
@@ -219,15 +221,15 @@ mod tests {
         for (text, expected) in [
             (
                 "[access]\ndelays = [5, \"15m\"]",
-                "access.delays[1]: a value is not of its type: expected u32",
+                "access.delays 2: a value is not of its type: expected u32",
             ),
             (
                 "[access]\nrevoked_subjects = [\"ada\", 3]",
-                "access.revoked_subjects[1]: a value is not of its type: expected a string",
+                "access.revoked_subjects 2: a value is not of its type: expected a string",
             ),
             (
                 "[[access.publisher]]\nname = \"a\"\ntoken = \"x\"\nsymbols = []\nrate = 0",
-                "access.publisher[0].rate: invalid value: integer `0`, expected a nonzero u32",
+                "access.publisher 1.rate: invalid value: integer `0`, expected a nonzero u32",
             ),
         ] {
             assert_eq!(says(text), expected);
