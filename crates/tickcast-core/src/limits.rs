@@ -57,7 +57,7 @@ impl Limits {
     }
 
     /// Sets the maximum number of bytes of ticks on the tape. Default: 64 MiB. A tick that brings a
-    /// new previous close needs 64 bytes more.
+    /// new previous close needs about 64 bytes more.
     #[must_use]
     pub const fn tape_bytes(mut self, bytes: usize) -> Self {
         self.tape_bytes = bytes;

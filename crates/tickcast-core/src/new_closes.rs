@@ -6,7 +6,7 @@ use crate::{Price, Seq};
 
 /// The previous closes that were new with a tick, by the sequence number of the tick. They are not in
 /// the entries, because every reader runs over the entries, and few ticks bring a new close. One
-/// close takes 64 bytes in addition to the bytes of the tape.
+/// close takes about 64 bytes in addition to the bytes of the tape.
 #[derive(Debug, Default)]
 pub(crate) struct NewCloses(VecDeque<(Seq, Price)>);
 

@@ -266,7 +266,9 @@ impl Hub {
     /// makes the next start fast, and one of each delayed market. After that, nothing can be
     /// published, and the delayed markets stand still.
     pub fn close(&self) {
-        self.close_delayed();
+        if self.0.log.tape().is_some() {
+            self.close_delayed();
+        }
         if let Err(error) = self.0.log.checkpoint() {
             tracing::warn!(%error, "no snapshot of the market could be written: the next start reads more of the tape");
         }

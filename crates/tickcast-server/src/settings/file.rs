@@ -132,7 +132,7 @@ fn read_value<T: DeserializeOwned>(key: &str, value: toml::Value) -> Result<T, S
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().iter().map(|segment| match segment {
             Segment::Seq { index } => format!(" {}", index + 1),
-            Segment::Map { key } => format!(".{key}"),
+            Segment::Map { key } => format!(".{}", key.escape_debug()),
             Segment::Enum { .. } | Segment::Unknown => String::new(),
         });
         let path: String = path.collect();
@@ -208,6 +208,7 @@ mod tests {
             "drain = \"soon\"",
             "a = = 1",
             "[[source]]\nprefix = \"x\"",
+            "[[source]]\nfrom = \"sim\"\nmap = { \"A\\nB\" = 1 }",
         ] {
             assert!(!says(text).contains('\n'), "{text}: {}", says(text));
         }

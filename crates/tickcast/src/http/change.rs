@@ -145,7 +145,8 @@ impl From<EditError> for Problem {
             EditError::NoRoom(full) => full.into(),
             EditError::TooSoon(error) => {
                 let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, error.to_string());
-                let seconds = error.retry_after().as_millis().div_ceil(1_000);
+                let wait = error.retry_after();
+                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
                 problem.retry_after(u32::try_from(seconds).unwrap_or(u32::MAX))
             }
             EditError::Outdated => {

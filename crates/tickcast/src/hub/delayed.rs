@@ -57,7 +57,7 @@ impl Hub {
         self.0.delayed.iter().filter_map(DelayedMarket::market)
     }
 
-    /// Starts the thread that moves the delayed markets. It runs until the hub is dropped.
+    /// Starts the thread that moves the delayed markets. It runs until the hub is closed or dropped.
     pub(super) fn follow_with_delays(&self) {
         if self.0.delayed.is_empty() {
             if let Some(folder) = self.0.settings.folder() {
@@ -144,7 +144,7 @@ fn set(live: &Hub, place: &DelayedMarket<Hub>, market: Option<Hub>) {
 }
 
 fn run(
-    live: &Weak<Inner>,
+    hub: &Weak<Inner>,
     mut followers: Vec<Follower>,
     (started, mut file): (Duration, Option<MarkFile>),
     stopped: &Receiver<Sender<()>>,
@@ -154,7 +154,7 @@ fn run(
         .map(|own| Marks::interval(own.delay()))
         .min();
     loop {
-        let Some(inner) = live.upgrade() else { return };
+        let Some(inner) = hub.upgrade() else { return };
         let live = Hub(inner);
         // The head comes before the time: what it includes is at least as old as the mark says.
         let head = live.head().1;
@@ -176,7 +176,9 @@ fn run(
             }
         };
         if let Some(done) = stop {
-            if let Some(file) = &mut file {
+            if let (Some(file), Some(inner)) = (&mut file, hub.upgrade()) {
+                let live = Hub(inner);
+                let (head, now) = (live.head().1, live.0.clock.now());
                 file.close(Mark::new(head, started + now.uptime, now.wall));
             }
             for follower in &mut followers {

@@ -62,7 +62,8 @@ impl Hub {
     /// the readers do not all reconnect at once.
     pub async fn drain(&self, window: Duration) {
         self.mark_draining();
-        let hubs: Vec<_> = self.markets().collect();
+        let markets = || self.markets().collect::<Vec<_>>();
+        let hubs = markets();
         let lanes = || hubs.iter().flat_map(Self::lanes);
         let steps = (window.as_millis() / DRAIN_STEP.as_millis()).max(1) as u64;
         for steps_left in (1..=steps).rev() {
@@ -81,6 +82,8 @@ impl Hub {
         // The unsent bytes of ended streams are still written, as long as their readers accept
         // them. A lane that has ended may have been assigned a stream at its end, so closed lanes
         // do not count.
+        let hubs = markets();
+        let lanes = || hubs.iter().flat_map(Self::lanes);
         let open = || lanes().any(|lane| !lane.inbox.is_closed() && lane.stats.assigned() > 0);
         for _ in 0..(FINAL_WRITE_TIMEOUT.as_millis() / DRAIN_STEP.as_millis()) {
             if !open() {

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use super::socket::{Socket, set_options_of_connections, set_socket_options};
 
 /// Sets the options of the connections of a listener, if it is one for TCP and the system allows.
-/// Returns whether the connections have the options.
+/// Returns whether its connections from now on have the options.
 pub(super) fn prepare<L: Listener>(listener: &L) -> bool {
     let tcp = (listener as &dyn Any).downcast_ref::<TcpListener>();
     tcp.is_some_and(set_options_of_connections)
@@ -40,8 +40,10 @@ where
             (Socket::new(io), (&peer as &dyn Any).downcast_ref().copied())
         }
     };
+    // A connection may be older than the options of its listener: the system accepts connections
+    // before the program does.
     if let Socket::Tcp(socket) = &socket
-        && !prepared
+        && !(prepared && socket.nodelay().unwrap_or(false))
     {
         set_socket_options(socket);
     }
@@ -110,10 +112,11 @@ mod tests {
     async fn a_connection_has_the_options_of_its_listener() {
         let mut listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let connect = async || TcpStream::connect(address).await.unwrap();
+        let early = TcpStream::connect(address).await.unwrap();
+        let prepared = prepare(&listener);
+        let late = TcpStream::connect(address).await.unwrap();
         let mut found = Vec::new();
-        for prepared in [false, prepare(&listener)] {
-            let peer = connect().await;
+        for peer in [early, late] {
             let (Socket::Tcp(own), _) = accept(&mut listener, prepared).await.unwrap() else {
                 panic!("not TCP");
             };

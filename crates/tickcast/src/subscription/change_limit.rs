@@ -15,8 +15,8 @@ pub(crate) enum ChangeTooSoon {
     Second,
     /// The viewer has a maximum rate. Contains the time between two changes, and the time until
     /// the next one.
-    #[error("with your maximum rate, a stream can be changed once per {:?}", .0)]
-    Rate(Duration, Duration),
+    #[error("with your maximum rate, a stream can be changed once per {interval:?}")]
+    Rate { interval: Duration, left: Duration },
 }
 
 impl ChangeTooSoon {
@@ -24,7 +24,7 @@ impl ChangeTooSoon {
     pub(crate) const fn retry_after(self) -> Duration {
         match self {
             Self::Second => Duration::from_secs(1),
-            Self::Rate(_, left) => left,
+            Self::Rate { left, .. } => left,
         }
     }
 }
@@ -54,7 +54,8 @@ impl ChangeLimit {
         if let Some(max) = max_rate {
             let left = self.next.saturating_sub(now);
             if !left.is_zero() {
-                return Err(ChangeTooSoon::Rate(max.interval(), left));
+                let interval = max.interval();
+                return Err(ChangeTooSoon::Rate { interval, left });
             }
             self.next = now + max.interval();
             return Ok(());

@@ -27,7 +27,7 @@ pub(super) struct Follower {
     delay: Duration,
     /// The head of the live market at its start. The entries up to it come from an earlier run.
     known: Seq,
-    /// The time from the start of the machine to that of the live market.
+    /// The time of the clock of the marks at the start of the live market.
     started: Duration,
     marks: Marks,
     states: StateChanges,
@@ -62,7 +62,7 @@ struct Release {
 
 impl Follower {
     /// Creates a follower of a live market that has `known` from an earlier run. `started` is the
-    /// time from the start of the machine to that of the market, and `marks` are those of the
+    /// time of the clock of the marks at the start of the market, and `marks` are those of the
     /// earlier run.
     pub(super) fn new(
         delay: Duration,

@@ -166,11 +166,20 @@ pub(super) fn shared_clock() -> Option<(String, Duration)> {
     #[cfg(target_os = "linux")]
     {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        // The name of a namespace may be used again after its end, with other offsets.
         let namespace = fs::read_link("/proc/self/ns/time").unwrap_or_default();
+        let offsets = fs::read_to_string("/proc/self/timens_offsets").unwrap_or_default();
+        let offsets: Vec<_> = offsets.split_whitespace().collect();
         let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let seconds = u64::try_from(time.tv_sec).ok()?;
         let time = Duration::new(seconds, u32::try_from(time.tv_nsec).ok()?);
-        Some((format!("{}/{}", boot.trim(), namespace.display()), time))
+        let name = format!(
+            "{}/{}/{}",
+            boot.trim(),
+            namespace.display(),
+            offsets.join(",")
+        );
+        Some((name, time))
     }
     #[cfg(not(target_os = "linux"))]
     None

@@ -12,7 +12,7 @@ const MARKS_PER_DELAY: u32 = 8192;
 /// Shortest and longest time between two marks.
 const INTERVALS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
 
-/// The positions of the live market over time. By the clock of the machine, which never jumps, so
+/// The positions of the live market over time. By a clock that never jumps, so
 /// that no jump of the wall clock shows anything too early.
 pub(super) struct Marks {
     interval: Duration,
@@ -22,7 +22,7 @@ pub(super) struct Marks {
 /// At this moment, the live market had reached this position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark {
-    /// The time since the start of the machine.
+    /// The time by the clock of the marks.
     pub(super) at: Duration,
     /// The wall clock then.
     pub(super) wall: Time,
@@ -56,7 +56,7 @@ impl Marks {
         (delay / MARKS_PER_DELAY).clamp(INTERVALS.0, INTERVALS.1)
     }
 
-    /// Records that the live market has reached `head`. The uptime is that of the machine.
+    /// Records that the live market has reached `head`. The uptime is by the clock of the marks.
     pub(super) fn note(&mut self, head: Seq, now: Now) {
         match self.marks.back_mut() {
             Some(last) if last.head == head => last.left = now.wall,
