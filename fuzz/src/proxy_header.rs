@@ -36,7 +36,8 @@ pub fn proxy_header(data: &[u8]) {
     let words: Vec<_> = std::str::from_utf8(line)
         .map(|line| line.split(' ').collect())
         .unwrap_or_default();
-    let [_, address, _, port, _] = words[..] else {
+    // The library also takes a line with a space at its end.
+    let [_, address, _, port, ..] = words[..] else {
         panic!("a line has an address: {line:?}");
     };
     let address = address.parse::<IpAddr>().ok();
