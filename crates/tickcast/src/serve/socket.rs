@@ -154,7 +154,7 @@ pub fn set_socket_options(socket: &TcpStream) {
 }
 
 /// Sets the same options of the connections of a listener. Linux copies them to each connection,
-/// which saves five system calls a connection; elsewhere, this does nothing. Returns whether the
+/// which saves five system calls a connection; elsewhere, this does nothing. Returns whether new
 /// connections have the options.
 pub(super) fn set_options_of_connections(listener: &TcpListener) -> bool {
     let inherited = cfg!(target_os = "linux");
