@@ -27,43 +27,20 @@ impl NewCloses {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use crate::{Epoch, Limits, Now, Sequencer, SourceId, SourceOptions, Tick, Time};
+    use super::*;
 
     #[test]
-    fn a_close_is_new_once_and_is_forgotten_with_its_tick() {
-        let limits = Limits::default().tape_ticks(4);
-        let mut log = Sequencer::new(Epoch::new(1), limits);
-        let mut publish = |text: &str| {
-            let tick = Tick::from_json(text.as_bytes()).unwrap();
-            let (options, uptime) = (SourceOptions::default(), Duration::ZERO);
-            let wall = Time::from_millis(1_782_907_200_000).unwrap();
-            let now = Now { wall, uptime };
-            let accepted = log.accept(&tick, SourceId(0), options, now).unwrap();
-            let seq = accepted.seq().unwrap();
-            (
-                log.new_close(seq).map(|close| close.to_string()),
-                log.new_closes().0.len(),
-            )
-        };
-        let new = |close: &str, held| (Some(close.to_owned()), held);
-        assert_eq!(
-            publish(r#"{"symbol":"A","price":1,"prev_close":3}"#),
-            new("3", 1)
-        );
-        assert_eq!(
-            publish(r#"{"symbol":"A","price":2,"prev_close":3}"#),
-            (None, 1)
-        );
-        assert_eq!(publish(r#"{"symbol":"A","price":3}"#), (None, 1));
-        assert_eq!(
-            publish(r#"{"symbol":"A","price":4,"prev_close":5}"#),
-            new("5", 2)
-        );
-        assert_eq!(
-            publish(r#"{"symbol":"B","price":4,"prev_close":5}"#),
-            new("5", 2)
-        );
+    fn closes_are_forgotten_with_their_ticks() {
+        let close = |units| Price::from_units(units, 0).unwrap();
+        let mut closes = NewCloses::default();
+        closes.note((Seq::new(1), close(3)), Seq::ZERO);
+        closes.note((Seq::new(4), close(5)), Seq::ZERO);
+        assert_eq!(closes.of(Seq::new(1)), Some(close(3)));
+        assert_eq!(closes.of(Seq::new(2)), None);
+        closes.note((Seq::new(9), close(7)), Seq::new(1));
+        assert_eq!(closes.of(Seq::new(1)), None);
+        assert_eq!(closes.of(Seq::new(4)), Some(close(5)));
+        assert_eq!(closes.of(Seq::new(9)), Some(close(7)));
+        assert_eq!(closes.0.len(), 2);
     }
 }

@@ -271,11 +271,6 @@ impl Sequencer {
         self.new_closes.of(seq)
     }
 
-    #[cfg(test)]
-    pub(crate) const fn new_closes(&self) -> &NewCloses {
-        &self.new_closes
-    }
-
     /// Returns the state of a symbol.
     #[must_use]
     pub fn quote(&self, id: SymbolId) -> Option<&Quote> {

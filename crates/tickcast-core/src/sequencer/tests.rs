@@ -547,3 +547,26 @@ mod clocks {
         }
     }
 }
+
+#[test]
+fn a_previous_close_is_new_only_once() {
+    let mut log = log();
+    let mut new_close = |json: &str| {
+        let outcome = accept(&mut log, json, SourceOptions::default()).unwrap();
+        let Outcome::Accepted(seq) = outcome else {
+            panic!("{outcome:?}")
+        };
+        log.new_close(seq).map(|close| close.to_string())
+    };
+    let first = new_close(r#"{"symbol":"A","price":1,"prev_close":3}"#);
+    assert_eq!(first.as_deref(), Some("3"));
+    assert_eq!(
+        new_close(r#"{"symbol":"A","price":2,"prev_close":3}"#),
+        None
+    );
+    assert_eq!(new_close(r#"{"symbol":"A","price":3}"#), None);
+    let second = new_close(r#"{"symbol":"A","price":4,"prev_close":5}"#);
+    assert_eq!(second.as_deref(), Some("5"));
+    let other = new_close(r#"{"symbol":"B","price":4,"prev_close":5}"#);
+    assert_eq!(other.as_deref(), Some("5"));
+}

@@ -62,14 +62,14 @@ impl Hub {
     /// the readers do not all reconnect at once.
     pub async fn drain(&self, window: Duration) {
         self.mark_draining();
-        let markets = || self.markets().collect::<Vec<_>>();
-        let hubs = markets();
-        let lanes = || hubs.iter().flat_map(Self::lanes);
         let steps = (window.as_millis() / DRAIN_STEP.as_millis()).max(1) as u64;
         for steps_left in (1..=steps).rev() {
-            for lane in lanes() {
-                let share = lane.stats.assigned().div_ceil(steps_left);
-                lane.inbox.send(Command::End(share as usize));
+            // A delayed market may begin between two steps.
+            for hub in self.markets() {
+                for lane in hub.lanes() {
+                    let share = lane.stats.assigned().div_ceil(steps_left);
+                    lane.inbox.send(Command::End(share as usize));
+                }
             }
             tokio::time::sleep(if steps_left > 1 {
                 DRAIN_STEP
@@ -80,16 +80,19 @@ impl Hub {
         }
         self.end_when_caught_up();
         // The unsent bytes of ended streams are still written, as long as their readers accept
-        // them. A lane that has ended may have been assigned a stream at its end, so closed lanes
-        // do not count.
-        let hubs = markets();
-        let lanes = || hubs.iter().flat_map(Self::lanes);
-        let open = || lanes().any(|lane| !lane.inbox.is_closed() && lane.stats.assigned() > 0);
+        // them.
         for _ in 0..(FINAL_WRITE_TIMEOUT.as_millis() / DRAIN_STEP.as_millis()) {
-            if !open() {
+            if !self.markets().any(|hub| hub.has_open_streams()) {
                 break;
             }
             tokio::time::sleep(DRAIN_STEP).await;
         }
+    }
+
+    /// Checks whether a lane of this market has streams. A lane that has ended may have been
+    /// assigned a stream at its end, so lanes that have ended do not count.
+    fn has_open_streams(&self) -> bool {
+        let mut lanes = self.lanes().iter();
+        lanes.any(|lane| !lane.inbox.is_closed() && lane.stats.assigned() > 0)
     }
 }
