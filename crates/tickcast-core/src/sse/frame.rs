@@ -1,13 +1,16 @@
 //! The encoded bytes of a tick. A tick is encoded once for all readers.
 
-use std::sync::Arc;
+use triomphe::ThinArc;
 
 use super::fields::{END, ID};
 use crate::tick::Derived;
-use crate::{Symbol, Tick};
+use crate::{MAX_SYMBOL_LEN, Symbol, Tick};
 
 /// Start of a tick up to the JSON: the event field, and the start of the data.
 const TICK: &[u8] = b"event: tick\ndata: ";
+
+/// Maximum length of the end of a tick: a symbol as its id, and the blank line.
+const MAX_ID_LEN: usize = ID.len() + MAX_SYMBOL_LEN + END.len();
 
 /// A tick as an event of a stream, shared by all readers that receive the tick. Returned by
 /// [`Market::newest`](crate::Market::newest) and contained in
@@ -21,12 +24,13 @@ const TICK: &[u8] = b"event: tick\ndata: ";
 ///
 /// `id` comes last. If an event is cut off, its reader gets no id of a position that the reader has
 /// not reached.
+///
+/// A frame is one pointer, because the market and the tape hold very many.
 #[derive(Debug, Clone)]
-pub struct Frame {
-    bytes: Arc<[u8]>,
-    /// End of the JSON in `bytes`.
-    json_end: u32,
-}
+pub struct Frame(
+    /// The bytes of the event, with the end of the JSON in them.
+    ThinArc<u32, u8>,
+);
 
 impl Frame {
     /// Makes a frame from JSON and an id that come from outside. Line breaks are removed from the
@@ -34,71 +38,73 @@ impl Frame {
     /// left out completely, because readers would ignore or cut such an id.
     #[must_use]
     pub fn verbatim(id: &str, json: &str) -> Self {
-        let json: Vec<u8> = json
-            .bytes()
-            .filter(|b| !matches!(b, b'\r' | b'\n'))
-            .collect();
-        if id.contains(['\r', '\n', '\0']) {
-            let bytes = [TICK, &json, END].concat();
-            return Self {
-                json_end: (bytes.len() - END.len()) as u32,
-                bytes: bytes.into(),
-            };
+        let mut event = TICK.to_vec();
+        event.extend(json.bytes().filter(|b| !matches!(b, b'\r' | b'\n')));
+        let json_end = event.len();
+        if !id.contains(['\r', '\n', '\0']) {
+            event.extend_from_slice(ID);
+            event.extend_from_slice(id.as_bytes());
         }
-        Self::assemble(&json, id.as_bytes())
+        event.extend_from_slice(END);
+        Self::of(&event, json_end)
     }
 
     /// Restores a frame from its [`json`](Self::json), which this module encoded before.
     #[must_use]
     pub fn restored(symbol: Symbol, json: &[u8]) -> Self {
-        Self::assemble(json, symbol.as_bytes())
+        let mut event = Vec::with_capacity(TICK.len() + json.len() + MAX_ID_LEN);
+        event.extend_from_slice(TICK);
+        event.extend_from_slice(json);
+        Self::with_id(&symbol, &mut event)
     }
 
     /// Encodes a tick. `scratch` is reused memory, so that only the frame itself is allocated.
     pub(crate) fn encode(tick: &Tick, derived: &Derived, scratch: &mut Vec<u8>) -> Self {
         scratch.clear();
+        scratch.extend_from_slice(TICK);
         write_json(tick, derived, scratch);
-        Self::assemble(scratch, tick.symbol.as_bytes())
+        Self::with_id(&tick.symbol, scratch)
     }
 
-    fn assemble(json: &[u8], id: &[u8]) -> Self {
-        let json_end = TICK.len() + json.len();
-        let parts = [TICK, json, ID, id, END];
-        let mut bytes = Arc::from_iter(std::iter::repeat_n(
-            0,
-            json_end + ID.len() + id.len() + END.len(),
-        ));
-        // The buffer was created above, so no other owner exists.
-        if let Some(buffer) = Arc::<[u8]>::get_mut(&mut bytes) {
-            let mut at = 0;
-            for part in parts {
-                buffer[at..at + part.len()].copy_from_slice(part);
-                at += part.len();
-            }
-        }
-        Self {
-            bytes,
-            json_end: json_end as u32,
-        }
+    /// Makes a frame of an event without an id. The id is the symbol.
+    fn with_id(symbol: &Symbol, event: &mut Vec<u8>) -> Self {
+        let json_end = event.len();
+        event.extend_from_slice(ID);
+        event.extend_from_slice(symbol.as_bytes());
+        event.extend_from_slice(END);
+        Self::of(event, json_end)
+    }
+
+    fn of(event: &[u8], json_end: usize) -> Self {
+        // Ticks are far shorter than 4 GiB.
+        Self(ThinArc::from_header_and_slice(json_end as u32, event))
+    }
+
+    #[inline]
+    fn json_end(&self) -> usize {
+        self.0.header.header as usize
     }
 
     /// Returns the whole event with the symbol as its id, including the blank line.
     #[must_use]
+    #[inline]
     pub fn event(&self) -> &[u8] {
-        &self.bytes
+        &self.0.slice
     }
 
     /// Returns the event line and the data line, up to the end of the JSON. The caller can append
     /// another id.
     #[must_use]
+    #[inline]
     pub fn without_id(&self) -> &[u8] {
-        &self.bytes[..self.json_end as usize]
+        &self.0.slice[..self.json_end()]
     }
 
     /// Returns the JSON object only.
     #[must_use]
+    #[inline]
     pub fn json(&self) -> &[u8] {
-        &self.bytes[TICK.len()..self.json_end as usize]
+        &self.0.slice[TICK.len()..self.json_end()]
     }
 }
 

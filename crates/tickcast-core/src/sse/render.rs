@@ -126,9 +126,9 @@ fn updated(
     };
     let (ticks, stopped) = match order.filter(|_| UpdateOrder::suits(selection, market)) {
         Some(order) => {
-            let in_order = order.between(market, (from, until));
-            let selected = in_order.filter(|(_, id)| selection.contains(*id));
-            newest.write(selected, max_bytes, out)
+            let changes = order.between((from, until)).iter().copied();
+            let is_newest = |(seq, id)| market.last_seq(id) == seq && selection.contains(id);
+            newest.write(changes.filter(|change| is_newest(*change)), max_bytes, out)
         }
         None => {
             let most = max_bytes / MIN_EVENT_BYTES + 1;
@@ -185,10 +185,14 @@ fn first_updated(
     (from, until): (Seq, Seq),
     count: usize,
 ) -> (Vec<(Seq, SymbolId)>, Option<Seq>) {
-    let changed = selection.ids().map(|id| (market.last_seq(id), id));
-    let mut changed: Vec<_> = changed
-        .filter(|(seq, _)| *seq > from && *seq <= until)
-        .collect();
+    let mut changed = Vec::new();
+    // The iterator is a chain. `for_each` runs one loop for each part of it.
+    selection.ids().for_each(|id| {
+        let seq = market.last_seq(id);
+        if seq > from && seq <= until {
+            changed.push((seq, id));
+        }
+    });
     let whole = changed.len() <= count;
     if !whole {
         changed.select_nth_unstable(count);

@@ -58,18 +58,11 @@ impl UpdateOrder {
         self.as_of = market.head();
     }
 
-    /// Returns the symbols that last changed after `from` and up to `until`, in the order of these
-    /// changes.
-    pub(super) fn between<'a>(
-        &'a self,
-        market: &'a Market,
-        (from, until): (Seq, Seq),
-    ) -> impl Iterator<Item = (Seq, SymbolId)> + 'a {
+    /// Returns the changes after `from` and up to `until`, in order. Some are outdated: their symbol
+    /// has changed again since.
+    pub(super) fn between(&self, (from, until): (Seq, Seq)) -> &[(Seq, SymbolId)] {
         let start = self.entries.partition_point(|(seq, _)| *seq <= from);
-        let entries = self.entries[start..]
-            .iter()
-            .copied()
-            .take_while(move |(seq, _)| *seq <= until);
-        entries.filter(|(seq, id)| market.last_seq(*id) == *seq)
+        let later = &self.entries[start..];
+        &later[..later.partition_point(|(seq, _)| *seq <= until)]
     }
 }
