@@ -65,15 +65,8 @@ fn publish(socket: &TcpStream, sockets: &Sockets) -> anyhow::Result<()> {
             wall: time,
             uptime: Duration::from_millis(number),
         };
-        sequencer.accept(&tick, SourceId(0), SourceOptions::default(), now)?;
-        let Some((_, entry)) = sequencer
-            .tape()
-            .after(tickcast_core::Seq::new(number - 1))
-            .next()
-        else {
-            continue;
-        };
-        let Some(frame) = entry.kind.frame() else {
+        let accepted = sequencer.accept(&tick, SourceId(0), SourceOptions::default(), now)?;
+        let Some(frame) = sequencer.market().newest(accepted.symbol) else {
             continue;
         };
         let event = frame.event();

@@ -61,8 +61,9 @@ fn market() -> (Sequencer, Replica) {
     for i in 0..SYMBOLS {
         accept(&mut sequencer, &tick(i));
     }
-    let mut replica = Replica::new(Limits::default());
-    while !sequencer.advance(&mut replica, usize::MAX) {}
+    sequencer.show();
+    let mut replica = sequencer.replica();
+    replica.catch_up().unwrap_or_else(|error| panic!("{error}"));
     (sequencer, replica)
 }
 

@@ -36,6 +36,7 @@ mod instant;
 mod keys;
 mod limits;
 mod market;
+mod names;
 mod new_closes;
 mod price;
 mod quote;
@@ -62,14 +63,14 @@ pub use limits::{Limits, SourceOptions};
 pub use market::Market;
 pub use price::{MAX_DIGITS, Price, PriceError};
 pub use quote::{Quote, Reference, SourceId, SymbolSnapshot};
-pub use replica::Replica;
+pub use replica::{Replica, TooFarBehind};
 pub use resume::{Mode, Resume, ResumeError, resume};
 pub use sequencer::{Followed, Outcome, Recorded, Restore, Sequenced, Sequencer};
 pub use sse::{Frame, Notice, TickView};
 pub use status::{CloseReason, SourceStatus, State};
 pub use symbol::{MAX_SYMBOL_LEN, Symbol, SymbolError};
 pub use symbol_id::SymbolId;
-pub use tape::{Entry, EntryKind, Tape};
+pub use tape::{Entry, EntryKind, Run, Tape};
 pub use tick::{
     ChangeBasis, Extras, MAX_EXTRAS, MAX_EXTRAS_BYTES, MAX_ITEM_BYTES, PublishedTick, RESERVED,
     RawTick, Rejected, Tick, TickError, TickFields, TickSplitter, Value,

@@ -1,30 +1,44 @@
 //! The newest tick of every symbol, and the position of that tick.
 
-use std::collections::{BTreeMap, HashMap};
-use std::ops::Bound;
+use std::sync::Arc;
 
-use crate::{Entry, Frame, Position, Seq, SourceId, Symbol, SymbolId};
+use crate::names::Names;
+use crate::{Check, Entry, Frame, Position, Seq, SourceId, Symbol, SymbolId};
 
-/// The newest state of one symbol.
+/// The newest state of one symbol. There is one for each symbol and lane.
 #[derive(Debug, Clone)]
 struct Latest {
-    symbol: Symbol,
-    updated_at: Position,
+    /// Position of the last change.
+    seq: Seq,
+    check: Check,
     source: SourceId,
     /// The newest tick. `None` if the symbol was removed, or has no tick yet.
     frame: Option<Frame>,
+}
+
+impl Latest {
+    /// A symbol that has no tick yet.
+    const NEW: Self = Self {
+        seq: Seq::ZERO,
+        check: Check::from_bits(0),
+        source: SourceId::UNKNOWN,
+        frame: None,
+    };
 }
 
 /// The newest tick of every symbol: its encoded bytes and its sequence number. Returned by
 /// [`Sequencer::market`](crate::Sequencer::market) and [`Replica::market`](crate::Replica::market).
 /// Default: no symbols.
 ///
+/// A market and its clones share the names of the symbols. Only one of them may add symbols: that of
+/// the sequencer.
+///
 /// The functions with a [`SymbolId`] panic for an id that the market does not have.
 #[derive(Debug, Clone, Default)]
 pub struct Market {
+    names: Arc<Names>,
+    /// One entry per symbol, by [`SymbolId`]. There may already be more names.
     latest: Vec<Latest>,
-    ids: HashMap<Symbol, SymbolId>,
-    by_name: BTreeMap<Symbol, SymbolId>,
     head: Seq,
 }
 
@@ -50,26 +64,33 @@ impl Market {
     /// Returns the number of the symbol, if the symbol was ever seen.
     #[must_use]
     pub fn id(&self, symbol: &Symbol) -> Option<SymbolId> {
-        self.ids.get(symbol).copied()
+        let id = self.names.id(symbol);
+        id.filter(|id| id.index() < self.len())
     }
 
     /// Returns the symbol with that number.
     #[must_use]
     pub fn symbol(&self, id: SymbolId) -> Symbol {
-        self.latest[id.index()].symbol
+        *self.name(id)
+    }
+
+    #[inline]
+    pub(crate) fn name(&self, id: SymbolId) -> &Symbol {
+        self.names.symbol(id)
     }
 
     /// Returns the sequence number of the last change of the symbol.
     #[must_use]
     pub fn last_seq(&self, id: SymbolId) -> Seq {
-        self.latest[id.index()].updated_at.seq
+        self.latest[id.index()].seq
     }
 
     /// Returns the position of the last change of the symbol, including the check of the tape
     /// there.
     #[must_use]
     pub fn last_position(&self, id: SymbolId) -> Position {
-        self.latest[id.index()].updated_at
+        let Latest { seq, check, .. } = self.latest[id.index()];
+        Position::new(seq, check)
     }
 
     /// Returns the source of the symbol's newest tick.
@@ -87,10 +108,14 @@ impl Market {
 
     /// Returns all symbols in order of their names, starting after `after`.
     pub fn names_after(&self, after: Option<Symbol>) -> impl Iterator<Item = (Symbol, SymbolId)> {
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.by_name
-            .range((start, Bound::Unbounded))
-            .map(|(symbol, id)| (*symbol, *id))
+        let sorted = self.names.sorted();
+        let start = after.map_or(0, |after| {
+            sorted.partition_point(|id| *self.names.symbol(*id) <= after)
+        });
+        (start..sorted.len())
+            .map(move |at| sorted[at])
+            .filter(|id| id.index() < self.len())
+            .map(|id| (*self.names.symbol(id), id))
     }
 
     /// Returns the numbers of all symbols from the `from`-th symbol on, in order of first
@@ -101,17 +126,30 @@ impl Market {
 
     /// Returns the number of the symbol. A new symbol gets the next number.
     pub(crate) fn add_symbol(&mut self, symbol: Symbol) -> SymbolId {
-        *self.ids.entry(symbol).or_insert_with(|| {
-            let id = SymbolId::at(self.latest.len());
-            self.latest.push(Latest {
-                symbol,
-                updated_at: Position::default(),
-                source: SourceId::UNKNOWN,
-                frame: None,
-            });
-            self.by_name.insert(symbol, id);
-            id
+        self.names.id(&symbol).unwrap_or_else(|| {
+            self.latest.push(Latest::NEW);
+            self.names.add(symbol)
         })
+    }
+
+    /// Copies at most `max` symbols of a market with the same names, from the `from`-th symbol on.
+    /// The first call, with 0, also sets the head. Returns where to continue.
+    pub(crate) fn copy_from(&mut self, other: &Self, from: usize, max: usize) -> Option<usize> {
+        if from == 0 {
+            self.head = other.head;
+            self.latest.clear();
+        }
+        let end = (from + max).min(other.latest.len());
+        self.latest.extend_from_slice(&other.latest[from..end]);
+        (end < other.latest.len()).then_some(end)
+    }
+
+    /// Returns an empty market with the same names.
+    pub(crate) fn with_same_names(&self) -> Self {
+        Self {
+            names: Arc::clone(&self.names),
+            ..Self::default()
+        }
     }
 
     /// Advances to the tape's entry `seq`, which changes nothing in the market.
@@ -122,7 +160,8 @@ impl Market {
     /// Restores the position and the newest tick of a symbol.
     pub(crate) fn restore(&mut self, id: SymbolId, updated_at: Position, frame: Option<Frame>) {
         let latest = &mut self.latest[id.index()];
-        (latest.updated_at, latest.frame) = (updated_at, frame);
+        (latest.seq, latest.check) = (updated_at.seq, updated_at.check);
+        latest.frame = frame;
     }
 
     /// Sets the source of the symbol's newest tick.
@@ -130,11 +169,20 @@ impl Market {
         self.latest[id.index()].source = source;
     }
 
-    /// Applies the tape's entry `seq`.
+    /// Applies the tape's entry `seq`. A symbol that was copied later already includes the entry.
     pub(crate) fn apply(&mut self, seq: Seq, entry: &Entry) {
         self.head = seq;
-        let latest = &mut self.latest[entry.symbol.index()];
-        latest.updated_at = Position::new(seq, entry.digest.check());
+        let index = entry.symbol.index();
+        if index >= self.latest.len() {
+            // This is the first tick of the symbol.
+            self.latest.resize(index + 1, Latest::NEW);
+        }
+        let latest = &mut self.latest[index];
+        if seq <= latest.seq {
+            return;
+        }
+        latest.seq = seq;
+        latest.check = entry.digest.check();
         latest.source = entry.source;
         latest.frame = entry.kind.frame().cloned();
     }

@@ -1,34 +1,23 @@
-//! The market and the tape together, both as of the same entry.
+//! The market and the tape as of a position, for a reader that follows the log.
 
-use crate::{Digest, Entry, Limits, Market, Seq, Tape};
+use crate::{Market, Run, Seq, Sequencer, Tape};
 
-/// The market and the tape, updated together, entry by entry. The [`Sequencer`](crate::Sequencer)
-/// has one. Each lane has a copy, from which it renders without a lock, and updates the copy with
-/// [`Sequencer::advance`](crate::Sequencer::advance).
+/// The market and the tape of a log as of one position. Each lane has one, from which it renders.
+/// It shares the entries and the names with the log, and follows the log without a lock. Made by
+/// [`Sequencer::replica`].
 #[derive(Debug, Clone)]
 pub struct Replica {
-    market: Market,
-    tape: Tape,
+    pub(crate) market: Market,
+    pub(crate) tape: Tape,
 }
 
+/// The next entries have left the tape, so the [`Replica`] has to
+/// [copy](Sequencer::copy_market) the market. Returned by [`Replica::catch_up`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the next entries have left the tape")]
+pub struct TooFarBehind;
+
 impl Replica {
-    /// Makes an empty replica. `limits` also bound its tape.
-    #[must_use]
-    pub fn new(limits: Limits) -> Self {
-        Self::starting_at((Seq::ZERO, Digest::START), limits)
-    }
-
-    /// Makes a replica with an empty market. The first entry follows `head`, and the digest of the
-    /// tape at `head` is `digest`.
-    pub(crate) fn starting_at((head, digest): (Seq, Digest), limits: Limits) -> Self {
-        let mut market = Market::default();
-        market.advance_to(head);
-        Self {
-            market,
-            tape: Tape::new((head, digest), limits.tape_ticks, limits.tape_bytes),
-        }
-    }
-
     /// Returns the sequence number up to which the replica is updated.
     #[must_use]
     pub const fn head(&self) -> Seq {
@@ -47,44 +36,46 @@ impl Replica {
         &self.tape
     }
 
-    /// Applies at most `max` entries of `source` and returns whether the replica is up to date. If
-    /// the tape of `source` no longer holds the next entry, the replica becomes a copy of `source`,
-    /// because a reader may need older entries.
-    pub(crate) fn catch_up(&mut self, source: &Self, max: usize) -> bool {
-        let Self { market, tape } = source;
-        if !tape.reaches_back_to(self.head()) {
-            self.clone_from(source);
-            return true;
+    /// Applies all entries that the log shows.
+    ///
+    /// # Errors
+    /// If the next entries have left the tape. The replica is then of no use until it has copied
+    /// the market.
+    pub fn catch_up(&mut self) -> Result<(), TooFarBehind> {
+        let visible = self.tape.visible();
+        while self.head() < visible {
+            let run = self.tape.next_run(visible).ok_or(TooFarBehind)?;
+            self.apply(&run);
         }
-        for id in market.ids_from(self.market.len()) {
-            self.market.add_symbol(market.symbol(id));
+        Ok(())
+    }
+
+    fn apply(&mut self, run: &Run) {
+        for (seq, entry) in run.entries() {
+            self.market.apply(seq, entry);
         }
-        for (_, entry) in tape.after(self.head()).take(max) {
-            self.apply(entry.clone());
+        self.tape.advance_past(run);
+    }
+}
+
+impl Sequencer {
+    /// Returns a replica that has not followed any entry yet.
+    #[must_use]
+    pub fn replica(&self) -> Replica {
+        Replica {
+            market: self.market().with_same_names(),
+            tape: self.tape().at_zero(),
         }
-        self.head() == tape.head()
     }
 
-    /// Applies the next entry to the market and the tape. Returns the sequence number of the entry.
-    pub(crate) fn apply(&mut self, entry: Entry) -> Seq {
-        self.market.apply(self.head().next(), &entry);
-        self.tape.push(entry)
-    }
-
-    /// Adds the next entry to the tape only, because the market is ahead of the entry for this
-    /// symbol.
-    pub(crate) fn skip(&mut self, entry: Entry) -> Seq {
-        self.market.advance_to(self.head().next());
-        self.tape.push(entry)
-    }
-
-    /// Replaces the tape by an empty tape at the same head, with this digest.
-    pub(crate) fn set_digest(&mut self, digest: Digest, limits: Limits) {
-        self.tape = Tape::new((self.head(), digest), limits.tape_ticks, limits.tape_bytes);
-    }
-
-    /// Returns the market, to add symbols and to restore them from snapshots.
-    pub(crate) const fn market_mut(&mut self) -> &mut Market {
-        &mut self.market
+    /// Copies the newest ticks of at most `max` symbols to a replica that is too far behind. Call it
+    /// with `from` 0, then with the returned number until the result is `None`. In between, the
+    /// market may move on: the replica then [catches up](Replica::catch_up) from where the first call
+    /// was. It may not be read before that.
+    pub fn copy_market(&self, replica: &mut Replica, from: usize, max: usize) -> Option<usize> {
+        if from == 0 {
+            replica.tape = self.tape().clone();
+        }
+        replica.market.copy_from(self.market(), from, max)
     }
 }

@@ -5,9 +5,10 @@ mod restore;
 
 use crate::new_closes::NewCloses;
 use crate::quote::{ClockBounds, TickTime};
+use crate::tape::TapeWriter;
 use crate::{
-    Candles, Cursor, Entry, EntryKind, Epoch, Frame, KeyProgress, Keys, Limits, Market, Now,
-    Position, Price, Quote, Replica, Seq, SourceId, SourceOptions, Symbol, SymbolId, Tape, Tick,
+    Candles, Cursor, Digest, Entry, EntryKind, Epoch, Frame, KeyProgress, Keys, Limits, Market,
+    Now, Position, Price, Quote, Seq, SourceId, SourceOptions, Symbol, SymbolId, Tape, Tick,
     TickError, Time,
 };
 
@@ -74,11 +75,15 @@ impl Sequenced {
 
 /// The sequencer assigns each tick its sequence number, and updates the market and the tape. Made
 /// by [`Sequencer::new`], or by [`Restore::done`] for a tape from an earlier run.
+///
+/// The sequencer is ahead of its readers: they see the new entries when it [shows](Self::show)
+/// them.
 #[derive(Debug)]
 pub struct Sequencer {
     epoch: Epoch,
     limits: Limits,
-    replica: Replica,
+    market: Market,
+    tape: TapeWriter,
     /// One entry per symbol, by [`SymbolId`]. `None` for symbols whose frames were encoded outside
     /// the core.
     quotes: Vec<Option<Quote>>,
@@ -96,10 +101,19 @@ impl Sequencer {
     /// Makes a sequencer with an empty market and an empty tape.
     #[must_use]
     pub fn new(epoch: Epoch, limits: Limits) -> Self {
+        Self::starting_at((Seq::ZERO, Digest::START), epoch, limits)
+    }
+
+    /// Makes a sequencer with an empty market. The first entry follows `head`, and the digest of the
+    /// tape at `head` is `digest`.
+    fn starting_at((head, digest): (Seq, Digest), epoch: Epoch, limits: Limits) -> Self {
+        let mut market = Market::default();
+        market.advance_to(head);
         Self {
             epoch,
             limits,
-            replica: Replica::new(limits),
+            market,
+            tape: TapeWriter::new((head, digest), limits.tape_ticks, limits.tape_bytes),
             quotes: Vec::new(),
             candles: 0,
             last_shrunk: 0,
@@ -170,7 +184,7 @@ impl Sequencer {
             Some(quote) => {
                 // A removed symbol has no newest tick, so a tick for it is neither late nor
                 // unchanged. A newest time that cannot be true is no reason to drop a tick.
-                let listed = self.replica.market().newest(id).is_some();
+                let listed = self.market.newest(id).is_some();
                 let newest = quote.newest(bounds.horizon).filter(|_| listed);
                 let time = tick
                     .time
@@ -195,7 +209,7 @@ impl Sequencer {
                 (empty.insert(quote), derived, when)
             }
         };
-        let max_candles = budget(self.limits.candles, self.replica.market().len());
+        let max_candles = budget(self.limits.candles, self.market.len());
         let grown = quote
             .candles
             .add(when.effective, tick.price, bounds.horizon, max_candles);
@@ -221,7 +235,7 @@ impl Sequencer {
     /// Removes a symbol from the market. If the symbol returns, its number `n` continues. Returns
     /// `None` if the symbol was not in the market.
     pub fn remove(&mut self, symbol: &Symbol, now: Now) -> Option<Sequenced> {
-        let market = self.replica.market();
+        let market = &self.market;
         let id = market
             .id(symbol)
             .filter(|id| market.newest(*id).is_some())?;
@@ -244,7 +258,7 @@ impl Sequencer {
     /// Returns the cursor of the newest entry.
     #[must_use]
     pub const fn cursor(&self) -> Cursor {
-        let tape = self.replica.tape();
+        let tape = self.tape.tape();
         let position = Position::new(tape.head(), tape.digest().check());
         Cursor {
             epoch: self.epoch,
@@ -255,13 +269,25 @@ impl Sequencer {
     /// Returns the market: the newest tick of every symbol.
     #[must_use]
     pub const fn market(&self) -> &Market {
-        self.replica.market()
+        &self.market
     }
 
     /// Returns the tape: the last ticks in order.
     #[must_use]
     pub const fn tape(&self) -> &Tape {
-        self.replica.tape()
+        self.tape.tape()
+    }
+
+    /// Returns the approximate size of the tape in bytes.
+    #[must_use]
+    pub const fn tape_bytes(&self) -> usize {
+        self.tape.bytes()
+    }
+
+    /// Shows all entries to the readers: the [replicas](crate::Replica) and the
+    /// [tapes](Self::tape). Returns whether there were new ones.
+    pub fn show(&self) -> bool {
+        self.tape.show()
     }
 
     /// Returns the previous close that was new with the tick `seq`, if there was one. Only ticks on
@@ -281,11 +307,6 @@ impl Sequencer {
     #[must_use]
     pub const fn candles(&self) -> usize {
         self.candles
-    }
-
-    /// Applies at most `max` new entries to `replica`. Returns whether the replica is up to date.
-    pub fn advance(&self, replica: &mut Replica, max: usize) -> bool {
-        replica.catch_up(&self.replica, max)
     }
 
     /// Adds `grown` to the number of candles. If the total exceeds the limit, some symbols drop the
@@ -316,7 +337,7 @@ impl Sequencer {
     }
 
     fn add_symbol(&mut self, symbol: Symbol) -> Result<SymbolId, TickError> {
-        let market = self.replica.market_mut();
+        let market = &mut self.market;
         if market.len() >= self.limits.symbols && market.id(&symbol).is_none() {
             return Err(TickError::TooManySymbols(self.limits.symbols));
         }
@@ -333,20 +354,30 @@ impl Sequencer {
         kind: EntryKind,
         now: Now,
     ) -> Sequenced {
-        let market = self.replica.market();
-        let previous = market.source(id);
-        let entry = Entry::after(
-            self.replica.tape().digest(),
-            (id, market.symbol(id), source),
-            kind,
-            now.uptime,
-        );
+        let previous = self.market.source(id);
+        let symbol = self.market.symbol(id);
+        let entry = Entry::after(self.tape().digest(), (id, symbol, source), kind, now.uptime);
         Sequenced {
-            outcome: Outcome::Accepted(self.replica.apply(entry)),
+            outcome: Outcome::Accepted(self.apply(entry)),
             symbol: id,
             previous_source: Some(previous)
                 .filter(|previous| ![source, SourceId::UNKNOWN].contains(previous)),
         }
+    }
+}
+
+impl Sequencer {
+    /// Applies the next entry to the market and the tape. Returns the sequence number of the entry.
+    fn apply(&mut self, entry: Entry) -> Seq {
+        self.market.apply(self.tape().head().next(), &entry);
+        self.tape.push(entry)
+    }
+
+    /// Adds the next entry to the tape only, because the market is ahead of the entry for this
+    /// symbol.
+    fn skip(&mut self, entry: Entry) -> Seq {
+        self.market.advance_to(self.tape().head().next());
+        self.tape.push(entry)
     }
 }
 

@@ -1,112 +1,63 @@
 //! The tape: the last ticks in order, in memory.
 
-use std::collections::VecDeque;
-use std::time::Duration;
+mod entry;
+mod ring;
+mod writer;
 
-use crate::{Digest, Frame, Position, Seq, SourceId, Symbol, SymbolId};
+use std::sync::Arc;
 
-/// Memory for one entry in addition to the bytes of its frame: the entry itself, and the reference
-/// count and the lengths of the frame.
-const ENTRY_OVERHEAD: usize = size_of::<Entry>() + 24;
+use crate::{Digest, Position, Seq};
+pub use entry::{Entry, EntryKind};
+use ring::{Chunk, Ring};
+pub(crate) use writer::TapeWriter;
 
-/// One change of one symbol. Returned by [`Tape::after`].
-#[derive(Debug, Clone)]
-pub struct Entry {
-    /// Number of the symbol.
-    pub symbol: SymbolId,
-    /// Source of the change.
-    pub source: SourceId,
-    /// Digest of the tape up to and including this entry.
-    pub digest: Digest,
-    /// Arrival time by the uptime clock, in microseconds.
-    arrived_us: u64,
-    /// What happened to the symbol.
-    pub kind: EntryKind,
-}
-
-/// What an entry of the tape records. Field of an [`Entry`].
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum EntryKind {
-    /// The symbol has this new tick. Contains the encoded tick.
-    Tick(Frame),
-    /// The symbol was removed from the market.
-    Removal,
-}
-
-impl EntryKind {
-    /// Returns the new tick, or `None` if the entry is not a tick.
-    #[must_use]
-    pub const fn frame(&self) -> Option<&Frame> {
-        match self {
-            Self::Tick(frame) => Some(frame),
-            Self::Removal => None,
-        }
-    }
-}
-
-impl Entry {
-    /// Makes the entry that follows a tape with this digest.
-    pub(crate) fn after(
-        digest: Digest,
-        (id, symbol, source): (SymbolId, Symbol, SourceId),
-        kind: EntryKind,
-        arrived: Duration,
-    ) -> Self {
-        let digest = digest.with(&symbol, kind.frame().map(Frame::json));
-        let arrived_us = u64::try_from(arrived.as_micros()).unwrap_or(u64::MAX);
-        Self {
-            symbol: id,
-            source,
-            digest,
-            arrived_us,
-            kind,
-        }
-    }
-
-    /// Returns the arrival time by the uptime clock.
-    #[must_use]
-    pub const fn arrived(&self) -> Duration {
-        Duration::from_micros(self.arrived_us)
-    }
-}
-
-/// The last ticks in order: a ring buffer with a maximum number of entries and of bytes. Sequence
-/// numbers have no gaps. Returned by [`Sequencer::tape`](crate::Sequencer::tape).
+/// The last ticks in order, up to a position. Sequence numbers have no gaps. The number of entries
+/// and their bytes have a maximum. Returned by [`Sequencer::tape`](crate::Sequencer::tape) and by
+/// [`Replica::tape`](crate::Replica::tape).
+///
+/// A tape is itself a cursor: all tapes of a log share the entries, and each ends at a position of
+/// its own. No lock is taken to read, so entries may leave the tape meanwhile, oldest first.
 #[derive(Debug, Clone)]
 pub struct Tape {
-    entries: VecDeque<Entry>,
+    ring: Arc<Ring>,
     /// Sequence number of the newest entry. If the tape is empty, the sequence number before its
     /// first entry.
     head: Seq,
-    /// Digest before the oldest entry, and digest after the newest entry.
-    before: Digest,
+    /// Digest after the newest entry.
     digest: Digest,
-    bytes: usize,
-    max_entries: usize,
-    max_bytes: usize,
+}
+
+/// Some entries of a tape in a row. They stay in memory as long as the run exists, so do not keep
+/// it. Returned by [`Tape::run`].
+#[derive(Debug)]
+pub struct Run {
+    chunk: Arc<Chunk>,
+    start: usize,
+    end: usize,
+}
+
+impl Run {
+    /// Returns the entries, oldest first, with their sequence numbers.
+    pub fn entries(&self) -> impl Iterator<Item = (Seq, &Entry)> {
+        let first = self.chunk.base + self.start as u64 + 1;
+        self.chunk.entries[self.start..self.end]
+            .iter()
+            .zip(first..)
+            .filter_map(|(entry, seq)| Some((Seq::new(seq), entry.get()?)))
+    }
+
+    /// Returns the position after the last entry.
+    #[must_use]
+    pub fn end(&self) -> Seq {
+        Seq::new(self.chunk.base + self.end as u64)
+    }
 }
 
 impl Tape {
-    /// Makes an empty tape. The first entry follows `head`, and the digest at `head` is `digest`.
-    #[must_use]
-    pub const fn new((head, digest): (Seq, Digest), max_entries: usize, max_bytes: usize) -> Self {
-        let entries = VecDeque::new();
-        Self {
-            entries,
-            head,
-            before: digest,
-            digest,
-            bytes: 0,
-            max_entries,
-            max_bytes,
-        }
-    }
-
     /// Returns the maximum number of bytes, approximately.
     #[must_use]
-    pub const fn max_bytes(&self) -> usize {
-        self.max_bytes
+    pub fn max_bytes(&self) -> usize {
+        self.ring.max_bytes
     }
 
     /// Returns the digest after the newest entry.
@@ -122,9 +73,21 @@ impl Tape {
         if seq == Seq::ZERO {
             return Some(Digest::START);
         }
-        match seq.get().checked_sub(self.start().get())? {
-            0 => Some(self.before),
-            nth => Some(self.entries.get(usize::try_from(nth).ok()? - 1)?.digest),
+        if seq == self.head {
+            return Some(self.digest);
+        }
+        if seq > self.head || seq < self.start() {
+            return None;
+        }
+        if seq == self.ring.origin.0 {
+            return Some(self.ring.origin.1);
+        }
+        // The chunk that ends here may have left the tape, but not the chunk that begins here.
+        let (base, index) = self.ring.locate(seq);
+        let chunk = self.ring.chunk(base)?;
+        match index.checked_sub(1) {
+            None => Some(chunk.before),
+            Some(index) => Some(chunk.entries[index].get()?.digest),
         }
     }
 
@@ -144,139 +107,96 @@ impl Tape {
     /// Returns the number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.len()
+        let len = self.head.get().saturating_sub(self.start().get());
+        // A tape has at most 2^28 entries.
+        len as usize
     }
 
     /// Checks whether the tape is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// Returns the approximate size in bytes.
-    #[must_use]
-    pub const fn bytes(&self) -> usize {
-        self.bytes
+        self.len() == 0
     }
 
     /// Returns the sequence number before the oldest entry. The tape holds everything after this
     /// number.
     #[must_use]
     pub fn start(&self) -> Seq {
-        Seq::new(self.head.get() - self.entries.len() as u64)
+        self.ring.start()
     }
 
-    /// Checks whether the tape holds everything after `from`.
+    /// Checks whether the tape holds everything after `from`. Entries may leave the tape right
+    /// after this call.
     #[must_use]
     pub fn reaches_back_to(&self, from: Seq) -> bool {
         from >= self.start()
     }
 
-    /// Returns the entries after `from`, oldest first, with their sequence numbers. If the tape
-    /// starts later, returns all entries.
-    pub fn after(&self, from: Seq) -> impl Iterator<Item = (Seq, &Entry)> {
-        let count = self.head.get().saturating_sub(from.get());
-        let start = self
-            .entries
-            .len()
-            .saturating_sub(usize::try_from(count).unwrap_or(usize::MAX));
-        let first = self.head.get() - (self.entries.len() - start) as u64 + 1;
-        self.entries
-            .range(start..)
-            .zip(first..)
-            .map(|(entry, seq)| (Seq::new(seq), entry))
+    /// Returns the first entries after `from`, or `None` if there are none, or if they have left the
+    /// tape. The next run begins at the [`end`](Run::end) of this one.
+    #[must_use]
+    pub fn run(&self, from: Seq) -> Option<Run> {
+        self.run_between(from, self.head)
     }
 
-    /// Adds an entry. Removes the oldest entries if a maximum is reached.
-    pub(crate) fn push(&mut self, entry: Entry) -> Seq {
-        self.bytes += weight(&entry);
-        self.digest = entry.digest;
-        // Entries are removed before the new entry is added. So the ring buffer never exceeds its
-        // maximum and does not grow.
-        while self.entries.len() >= self.max_entries || self.bytes > self.max_bytes {
-            let Some(oldest) = self.entries.pop_front() else {
-                break;
-            };
-            self.bytes -= weight(&oldest);
-            self.before = oldest.digest;
+    /// Returns the first entries after `from` that readers may see, also those after the
+    /// [`head`](Self::head) of this tape. `None` as for [`run`](Self::run).
+    #[must_use]
+    pub fn visible_run(&self, from: Seq) -> Option<Run> {
+        self.run_between(from, self.visible())
+    }
+
+    /// Returns the first entries after the head, up to `until`, which readers may see.
+    pub(crate) fn next_run(&self, until: Seq) -> Option<Run> {
+        self.run_between(self.head, until)
+    }
+
+    fn run_between(&self, from: Seq, until: Seq) -> Option<Run> {
+        if from >= until || !self.reaches_back_to(from) {
+            return None;
         }
-        self.entries.push_back(entry);
-        self.head = self.head.next();
-        self.head
+        let (base, start) = self.ring.locate(from);
+        let chunk = self.ring.chunk(base)?;
+        let whole = chunk.entries.len();
+        let end = usize::try_from(until.get() - base).map_or(whole, |end| end.min(whole));
+        Some(Run { chunk, start, end })
     }
-}
 
-fn weight(entry: &Entry) -> usize {
-    ENTRY_OVERHEAD + entry.kind.frame().map_or(0, |frame| frame.event().len())
+    /// Returns all entries after `from`, or `None` if some of them have left the tape.
+    #[must_use]
+    pub fn runs(&self, from: Seq) -> Option<Vec<Run>> {
+        let (mut at, mut runs) = (from, Vec::new());
+        while at < self.head {
+            let run = self.run(at)?;
+            at = run.end();
+            runs.push(run);
+        }
+        Some(runs)
+    }
+
+    /// Returns the position of the newest entry of the log that readers may see. It may be after
+    /// the [`head`](Self::head) of this tape.
+    #[must_use]
+    pub fn visible(&self) -> Seq {
+        self.ring.visible()
+    }
+
+    /// Returns the tape up to position 0, before all entries.
+    pub(crate) fn at_zero(&self) -> Self {
+        Self {
+            ring: Arc::clone(&self.ring),
+            head: Seq::ZERO,
+            digest: Digest::START,
+        }
+    }
+
+    /// Moves the head to the end of a run.
+    pub(crate) fn advance_past(&mut self, run: &Run) {
+        let last = run.entries().last();
+        (self.head, self.digest) =
+            last.map_or((self.head, self.digest), |(seq, entry)| (seq, entry.digest));
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Market, Symbol};
-
-    fn tape(max_entries: usize, max_bytes: usize, pushes: u64) -> Tape {
-        let name = Symbol::new("A").unwrap();
-        let symbol = Market::default().add_symbol(name);
-        let mut tape = Tape::new((Seq::ZERO, Digest::START), max_entries, max_bytes);
-        for n in 0..pushes {
-            let tick = EntryKind::Tick(Frame::verbatim("A", &n.to_string()));
-            tape.push(Entry::after(
-                tape.digest(),
-                (symbol, name, SourceId(0)),
-                tick,
-                Duration::ZERO,
-            ));
-        }
-        tape
-    }
-
-    fn numbers(tape: &Tape, from: u64) -> Vec<u64> {
-        tape.after(Seq::new(from))
-            .map(|(seq, _)| seq.get())
-            .collect()
-    }
-
-    #[test]
-    fn a_tape_is_bounded_in_entries() {
-        let tape = tape(3, usize::MAX, 10);
-        assert_eq!(numbers(&tape, 0), [8, 9, 10]);
-        assert_eq!(numbers(&tape, 8), [9, 10]);
-        assert_eq!(numbers(&tape, 10), [0; 0]);
-        assert_eq!(numbers(&tape, 99), [0; 0]);
-        assert!(tape.reaches_back_to(Seq::new(7)) && !tape.reaches_back_to(Seq::new(6)));
-    }
-
-    #[test]
-    fn a_tape_knows_the_digest_at_every_position_it_holds() {
-        let (whole, part) = (tape(9, usize::MAX, 9), tape(3, usize::MAX, 9));
-        for seq in 0..=9 {
-            let (known, seen) = (
-                whole.digest_at(Seq::new(seq)),
-                part.digest_at(Seq::new(seq)),
-            );
-            assert_eq!(
-                seen,
-                if seq == 0 || seq >= 6 { known } else { None },
-                "{seq}"
-            );
-        }
-        assert_eq!(whole.digest_at(Seq::new(10)), None);
-        assert_eq!(whole.digest_at(Seq::new(9)), Some(whole.digest()));
-        assert_ne!(whole.digest_at(Seq::new(8)), Some(whole.digest()));
-    }
-
-    /// The tape in memory has a million entries, and every reader runs over them.
-    #[test]
-    fn an_entry_stays_small() {
-        assert_eq!(size_of::<Entry>(), 32);
-    }
-
-    #[test]
-    fn a_tape_is_bounded_in_bytes() {
-        let one = tape(9, usize::MAX, 1).bytes();
-        let tape = tape(usize::MAX, 2 * one, 9);
-        assert_eq!((tape.len(), tape.bytes()), (2, 2 * one));
-        assert_eq!(numbers(&tape, 0), [8, 9]);
-    }
-}
+mod tests;

@@ -276,6 +276,9 @@ fn decode(mut bytes: &[u8], version: u32) -> Option<SymbolSnapshot> {
         Check::default()
     };
     let updated_at = Position::new(Seq::new(updated_seq?), check);
+    if updated_at.seq > as_of {
+        return None;
+    }
     let times = (parse_time(first_time?)?, parse_time(time?)?);
     let (price, base) = (read_price(rest)?, read_price(rest)?);
     let reference = if kind == 0 {

@@ -192,7 +192,7 @@ impl Hub {
                 log.market().len(),
                 log.candles(),
                 log.tape().len(),
-                log.tape().bytes(),
+                log.tape_bytes(),
             )
         });
         let sources = self.sources();

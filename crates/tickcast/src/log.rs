@@ -13,12 +13,11 @@ mod checkpointer;
 mod journal;
 mod source_history;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tickcast_core::{
     Followed, Frame, KeyProgress, Now, Outcome, Replica, Seq, Sequenced, Sequencer, SourceId,
-    SourceOptions, Symbol, SymbolId, Tick, TickError,
+    SourceOptions, Symbol, SymbolId, Tape, Tick, TickError,
 };
 
 use crate::disk::{DiskTape, Opened};
@@ -27,13 +26,12 @@ pub(crate) use checkpointer::run_checkpointer;
 use journal::Journal;
 use source_history::SourceHistory;
 
-/// Maximum number of entries that a lane copies under one lock. Publishers wait only as long as it
-/// takes to copy this many references.
-const ENTRIES_PER_LOCK: usize = 1024;
-
 /// Number of symbols that are copied under one lock. With all their candles, the copy takes one or
 /// two milliseconds.
 const SYMBOLS_PER_LOCK: usize = 16;
+
+/// Number of symbols whose newest tick is copied under one lock. The copy takes some microseconds.
+const TICKS_PER_LOCK: usize = 1024;
 
 /// Maximum number of ticks between two writes to the disk.
 const ENTRIES_PER_WRITE: usize = 512;
@@ -42,7 +40,8 @@ const ENTRIES_PER_WRITE: usize = 512;
 /// log advances.
 pub(crate) struct Log {
     state: Mutex<LogState>,
-    head: AtomicU64,
+    /// The tape in memory, to see its newest entry without a lock.
+    shared: Tape,
     wakers: OnceLock<Vec<Arc<Doorbell>>>,
     tape: Option<DiskTape>,
     /// The tape on disk for reading only: that of the live market, for a delayed one.
@@ -99,10 +98,9 @@ impl Log {
     }
 
     fn of(state: LogState, tape: Option<DiskTape>) -> Self {
-        let head = AtomicU64::new(state.sequencer.cursor().seq().get());
         Self {
+            shared: state.sequencer.tape().clone(),
             state: Mutex::new(state),
-            head,
             wakers: OnceLock::new(),
             archive: tape.clone(),
             tape,
@@ -117,7 +115,12 @@ impl Log {
 
     /// Returns the newest sequence number without a lock.
     pub(crate) fn head(&self) -> Seq {
-        Seq::new(self.head.load(Ordering::SeqCst))
+        self.shared.visible()
+    }
+
+    /// Returns the tape in memory, to read entries that readers may see without a lock.
+    pub(crate) const fn shared(&self) -> &Tape {
+        &self.shared
     }
 
     /// Returns the tape on disk.
@@ -296,15 +299,24 @@ impl Log {
         }
     }
 
-    /// Brings `replica` to the head of the log at the time of the last lock.
+    /// Returns a replica for a lane.
+    pub(crate) fn replica(&self) -> Replica {
+        self.read(Sequencer::replica)
+    }
+
+    /// Brings `replica` to the head of the log, without a lock if it is not too far behind.
     pub(crate) fn advance(&self, replica: &mut Replica) {
-        while !self.lock().sequencer.advance(replica, ENTRIES_PER_LOCK) {}
+        while replica.catch_up().is_err() {
+            let mut next = Some(0);
+            while let Some(from) = next {
+                next = self.read(|log| log.copy_market(replica, from, TICKS_PER_LOCK));
+            }
+        }
     }
 
     /// Wakes the lanes that listen. New entries have already been passed to the disk at this point.
     fn notify(&self, state: MutexGuard<'_, LogState>) {
-        let head = state.sequencer.cursor().seq().get();
-        let advanced = self.head.swap(head, Ordering::SeqCst) != head;
+        let advanced = state.sequencer.show();
         drop(state);
         if advanced {
             self.wakers

@@ -107,7 +107,7 @@ impl Selection {
         let matcher = filter.matcher();
         let before = self.seen;
         for id in market.ids_from(before).take(max) {
-            if matcher.matches(&market.symbol(id)) {
+            if matcher.matches(market.name(id)) {
                 self.select(id);
                 each(id);
             }

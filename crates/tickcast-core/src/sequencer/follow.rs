@@ -28,7 +28,7 @@ impl Sequencer {
             now,
         } = followed;
         let symbol = recorded.symbol;
-        let id = self.replica.market_mut().add_symbol(symbol);
+        let id = self.market.add_symbol(symbol);
         if id.index() == self.quotes.len() {
             self.quotes.push(None);
         }
@@ -41,7 +41,7 @@ impl Sequencer {
         };
         let digest = self.tape().digest();
         let entry = Entry::after(digest, (id, symbol, source), kind, now.uptime);
-        let seq = self.replica.apply(entry);
+        let seq = self.apply(entry);
         match recorded.json {
             Some(json) => {
                 let bounds = ClockBounds::new(now.wall, self.limits.max_skew);
@@ -66,7 +66,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{Digest, Epoch, Limits, Price, Restore, Seq, SourceOptions, Symbol, Tick, Time};
+    use crate::{
+        Digest, Epoch, Limits, Price, Restore, Run, Seq, SourceOptions, Symbol, Tick, Time,
+    };
 
     fn now(millis: i64) -> Now {
         Now {
@@ -106,7 +108,8 @@ mod tests {
             }
             for follower in [&mut shared, &mut read] {
                 let from = follower.cursor().seq();
-                for (seq, entry) in leader.tape().after(from) {
+                let runs = leader.tape().runs(from).unwrap();
+                for (seq, entry) in runs.iter().flat_map(Run::entries) {
                     let frame = entry.kind.frame();
                     let recorded = Recorded {
                         symbol: leader.market().symbol(entry.symbol),

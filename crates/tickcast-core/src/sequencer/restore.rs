@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::{Limits, Sequencer, budget};
 use crate::quote::{ClockBounds, TickTime};
+use crate::tape::TapeWriter;
 use crate::{
-    Digest, Entry, EntryKind, Epoch, Frame, KeyProgress, Price, Quote, Replica, Seq, SourceId,
-    Symbol, SymbolId, SymbolSnapshot, TickView, Time,
+    Digest, Entry, EntryKind, Epoch, Frame, KeyProgress, Price, Quote, Seq, SourceId, Symbol,
+    SymbolId, SymbolSnapshot, TickView, Time,
 };
 
 /// One recorded entry of a tape: a tick or a removal. Pass it to [`Restore::replay`].
@@ -35,10 +36,8 @@ impl Restore {
     /// the tape at `head` is `digest`.
     #[must_use]
     pub fn new(epoch: Epoch, limits: Limits, (head, digest): (Seq, Digest)) -> Self {
-        let mut sequencer = Sequencer::new(epoch, limits);
-        sequencer.replica = Replica::starting_at((head, digest), limits);
         Self {
-            sequencer,
+            sequencer: Sequencer::starting_at((head, digest), epoch, limits),
             as_of: Vec::new(),
         }
     }
@@ -48,7 +47,7 @@ impl Restore {
         let symbol = snapshot.symbol;
         self.symbol(snapshot);
         let id = self.add_symbol(symbol);
-        self.sequencer.replica.market_mut().set_source(id, source);
+        self.sequencer.market.set_source(id, source);
     }
 
     /// Restores a symbol from its snapshot. The source of its newest tick is not known.
@@ -65,10 +64,7 @@ impl Restore {
         let mut quote = quote;
         quote.candles.restore_newest(quote.time, quote.price);
         self.sequencer.candles += quote.candles.len();
-        self.sequencer
-            .replica
-            .market_mut()
-            .restore(id, updated_at, frame);
+        self.sequencer.market.restore(id, updated_at, frame);
         self.sequencer.quotes[id.index()] = Some(quote);
     }
 
@@ -82,7 +78,7 @@ impl Restore {
     /// Returns the sequence number of the last replayed entry.
     #[must_use]
     pub const fn head(&self) -> Seq {
-        self.sequencer.replica.head()
+        self.sequencer.tape().head()
     }
 
     /// Returns the digest of the tape at that entry.
@@ -93,8 +89,12 @@ impl Restore {
 
     /// Sets the digest at the start of the tape, if it was not known before.
     pub fn set_digest(&mut self, digest: Digest) {
-        let limits = self.sequencer.limits;
-        self.sequencer.replica.set_digest(digest, limits);
+        let Limits {
+            tape_ticks,
+            tape_bytes,
+            ..
+        } = self.sequencer.limits;
+        self.sequencer.tape = TapeWriter::new((self.head(), digest), tape_ticks, tape_bytes);
     }
 
     /// Replays the next entry. `now` is the wall-clock time at which the entry was accepted. If
@@ -124,7 +124,7 @@ impl Restore {
         );
         if seq > self.as_of[id.index()] {
             let listed = self.sequencer.market().newest(id).is_some();
-            self.sequencer.replica.apply(entry);
+            self.sequencer.apply(entry);
             match json {
                 Some(json) => self
                     .sequencer
@@ -132,7 +132,7 @@ impl Restore {
                 None => self.sequencer.forget_candles(id),
             }
         } else {
-            self.sequencer.replica.skip(entry);
+            self.sequencer.skip(entry);
         }
     }
 
@@ -144,11 +144,12 @@ impl Restore {
     /// Returns the restored sequencer.
     #[must_use]
     pub fn done(self) -> Sequencer {
+        self.sequencer.show();
         self.sequencer
     }
 
     fn add_symbol(&mut self, symbol: Symbol) -> SymbolId {
-        let id = self.sequencer.replica.market_mut().add_symbol(symbol);
+        let id = self.sequencer.market.add_symbol(symbol);
         if id.index() == self.as_of.len() {
             self.as_of.push(Seq::ZERO);
             self.sequencer.quotes.push(None);
@@ -187,7 +188,7 @@ impl Sequencer {
     pub fn symbol_snapshot(&self, id: SymbolId) -> Option<SymbolSnapshot> {
         Some(SymbolSnapshot {
             symbol: self.market().symbol(id),
-            as_of: self.replica.head(),
+            as_of: self.tape().head(),
             updated_at: self.market().last_position(id),
             frame: self.market().newest(id).cloned(),
             quote: self.quotes[id.index()].clone()?,

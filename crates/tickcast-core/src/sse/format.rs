@@ -61,18 +61,19 @@ impl EventFormat {
         included
     }
 
-    /// Appends the newest tick or the removal of `symbol`. Returns whether anything was appended.
+    /// Appends the newest tick, or the removal of `symbol` if there is no tick. Returns whether
+    /// anything was appended.
     #[inline]
     pub fn entry(
         self,
         at: Option<Position>,
-        symbol: Symbol,
         frame: Option<&Frame>,
+        symbol: impl FnOnce() -> Symbol,
         out: &mut Vec<u8>,
     ) -> bool {
         match frame {
             Some(frame) => self.tick(at, frame, out),
-            None => return self.gone(at, symbol, out),
+            None => return self.gone(at, symbol(), out),
         }
         true
     }

@@ -35,7 +35,8 @@ pub struct Rendered<P> {
 }
 
 /// Renders each selected tick after `from` and up to `until`, in order. The tape must [reach
-/// back](Tape::reaches_back_to) to `from`.
+/// back](Tape::reaches_back_to) to `from`. If entries leave the tape meanwhile, the position where
+/// the call stops is before them.
 pub fn all_ticks(
     (market, tape): (&Market, &Tape),
     selection: &Selection,
@@ -44,35 +45,46 @@ pub fn all_ticks(
     max_bytes: usize,
     out: &mut Vec<u8>,
 ) -> Rendered<Seq> {
-    let entries = tape.after(from).take_while(|(seq, _)| *seq <= until);
-    let (ticks, stopped) = match selection.listed() {
-        None => entries_in_order(entries, market, format, max_bytes, out),
-        Some(ids) => {
-            let listed = entries.filter(|(_, entry)| ids.contains(entry.symbol));
-            entries_in_order(listed, market, format, max_bytes, out)
-        }
+    let (end, until) = (out.len().saturating_add(max_bytes), until.min(tape.head()));
+    let mut rendered = Rendered {
+        ticks: 0,
+        reached: from,
     };
-    Rendered {
-        ticks,
-        reached: stopped.unwrap_or(until.min(tape.head()).max(from)),
+    while rendered.reached < until
+        && let Some(run) = tape.run(rendered.reached)
+    {
+        let entries = run.entries().take_while(|(seq, _)| *seq <= until);
+        let (ticks, stopped) = match selection.listed() {
+            None => entries_in_order(entries, market, format, end, out),
+            Some(ids) => {
+                let listed = entries.filter(|(_, entry)| ids.contains(entry.symbol));
+                entries_in_order(listed, market, format, end, out)
+            }
+        };
+        rendered.ticks += ticks;
+        rendered.reached = stopped.unwrap_or(until.min(run.end()));
+        if stopped.is_some() {
+            break;
+        }
     }
+    rendered
 }
 
-/// Renders entries. Returns the number of appended ticks and removals, and the entry after which
-/// the limit was reached, if it was.
+/// Renders entries until the buffer has `end` bytes. Returns the number of appended ticks and
+/// removals, and the entry after which the buffer had so many bytes, if it had.
 fn entries_in_order<'t>(
     entries: impl Iterator<Item = (Seq, &'t Entry)>,
     market: &Market,
     format: EventFormat,
-    max_bytes: usize,
+    end: usize,
     out: &mut Vec<u8>,
 ) -> (usize, Option<Seq>) {
-    let (start, mut ticks) = (out.len(), 0);
+    let mut ticks = 0;
     for (seq, entry) in entries {
         let at = Some(Position::new(seq, entry.digest.check()));
-        ticks +=
-            usize::from(format.entry(at, market.symbol(entry.symbol), entry.kind.frame(), out));
-        if out.len() - start >= max_bytes {
+        let symbol = || market.symbol(entry.symbol);
+        ticks += usize::from(format.entry(at, entry.kind.frame(), symbol, out));
+        if out.len() >= end {
             return (ticks, Some(seq));
         }
     }
@@ -167,7 +179,8 @@ impl Newest<'_> {
                 continue;
             }
             let at = self.as_of.map(|as_of| as_of.reached(seq));
-            ticks += usize::from(self.format.entry(at, self.market.symbol(id), frame, out));
+            let symbol = || self.market.symbol(id);
+            ticks += usize::from(self.format.entry(at, frame, symbol, out));
             if out.len() - start >= max_bytes {
                 return (ticks, Some(seq));
             }

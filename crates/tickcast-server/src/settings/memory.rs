@@ -12,8 +12,8 @@ const AMPLE: u64 = 4 << 30;
 /// the log and in two lanes.
 pub(super) const SYMBOL_BYTES: u64 = 4096;
 
-/// Number of bytes of a tape entry in addition to its tick, in the log and in two lanes.
-pub(super) const ENTRY_BYTES: u64 = 3 * 56;
+/// Number of bytes of a tape entry in addition to its tick. All lanes share the entries.
+pub(super) const ENTRY_BYTES: u64 = 64;
 
 /// Number of bytes of a closed candle.
 pub(super) const CANDLE_BYTES: u64 = 88;

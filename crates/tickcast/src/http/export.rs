@@ -4,15 +4,12 @@
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use tickcast_core::{Frame, Seq, Symbol, SymbolId, Time};
+use tickcast_core::{Seq, Symbol, SymbolId, Time};
 
 use super::tick_format::TickFormat;
 use crate::answers::{Cut, PIECE_BYTES, Pull};
 use crate::disk::{DiskTape, ReadError, Skipped};
 use crate::hub::Hub;
-
-/// Maximum number of entries that are read from the in-memory tape while the log is locked.
-const ENTRIES_PER_LOCK: usize = 1024;
 
 /// Checks whether the range includes all times.
 fn is_everything((from, to): (Time, Time)) -> bool {
@@ -109,34 +106,23 @@ impl Export {
         }
     }
 
-    /// Continues reading from memory. The lock is held only to copy references; the ticks are
-    /// written after the lock.
+    /// Continues reading from memory, up to some hundred entries.
     fn read_memory(&mut self) -> Result<(), Cut> {
-        let (frames, reached) = self.hub.log().read(|log| {
-            let tape = log.tape();
-            let at = self.at.unwrap_or_else(|| tape.start());
-            if !tape.reaches_back_to(at) {
-                return Err(Cut::Unreadable(ReadError::Expired));
-            }
-            let (mut frames, mut bytes, mut reached) = (Vec::<Frame>::new(), 0, at);
-            for (seq, entry) in tape
-                .after(at)
-                .take(ENTRIES_PER_LOCK)
-                .take_while(|(seq, _)| *seq <= self.until)
+        let tape = self.hub.log().shared();
+        let at = self.at.unwrap_or_else(|| tape.start());
+        self.at = Some(at);
+        if at >= self.until {
+            return Ok(());
+        }
+        let run = tape.visible_run(at);
+        let run = run.ok_or(Cut::Unreadable(ReadError::Expired))?;
+        for (seq, entry) in run.entries().take_while(|(seq, _)| *seq <= self.until) {
+            self.at = Some(seq);
+            if entry.symbol == self.symbol.1
+                && let Some(frame) = entry.kind.frame()
             {
-                reached = seq;
-                let frame = entry.kind.frame().filter(|_| entry.symbol == self.symbol.1);
-                bytes += frame.map_or(0, |frame| frame.json().len());
-                frames.extend(frame.cloned());
-                if bytes >= PIECE_BYTES {
-                    break;
-                }
+                self.format.write(frame.json(), self.range, &mut self.out);
             }
-            Ok((frames, reached))
-        })?;
-        self.at = Some(reached);
-        for frame in &frames {
-            self.format.write(frame.json(), self.range, &mut self.out);
         }
         Ok(())
     }

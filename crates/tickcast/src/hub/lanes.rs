@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tickcast_core::Replica;
-
 use super::{HubBuilder, Inner};
 use crate::lane::{
     BodySlot, Command, HandedOffSocket, HistoryReader, Inbox, Lane, LaneHandle, NewStream,
@@ -68,7 +66,6 @@ impl Inner {
     /// Starts the lanes: on dedicated threads, or on the runtime of the first reader.
     fn start_lanes(&self) -> Vec<LaneHandle> {
         let HubBuilder {
-            limits,
             stream_limits,
             max_buffered_bytes,
             flush_interval,
@@ -95,7 +92,7 @@ impl Inner {
                     .cloned()
                     .filter(|_| history_reader.is_some());
                 let lane = Lane::new(
-                    Replica::new(limits),
+                    self.log.replica(),
                     stream_limits,
                     lane_stats,
                     SocketWriter::new(io_backend),

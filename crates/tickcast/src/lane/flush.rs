@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tickcast_core::{Position, Seq};
+use tickcast_core::{Position, Run, Seq};
 
 use super::groups::Batch;
 use super::rendered::StreamPosition;
@@ -34,16 +34,13 @@ impl<S: Sink> Lane<S> {
         );
         self.hold_back(from);
         let revived = self.restored.revived_count();
-        if ticks <= BATCH_TICKS && self.replica.tape().reaches_back_to(from) {
-            for (seq, entry) in self.replica.tape().after(from) {
-                let symbol = self.replica.market().symbol(entry.symbol);
-                let frame = entry.kind.frame();
+        let few = ticks <= BATCH_TICKS;
+        if let Some(runs) = few.then(|| self.replica.tape().runs(from)).flatten() {
+            for (seq, entry) in runs.iter().flat_map(Run::entries) {
                 self.restored.observe(entry.symbol, entry.source);
                 let at = Position::new(seq, entry.digest.check());
-                if self
-                    .groups
-                    .add((at, entry.symbol, symbol), frame, &mut self.touched)
-                {
+                let market = self.replica.market();
+                if self.groups.add((at, entry), market, &mut self.touched) {
                     self.arrivals.push(entry.arrived());
                 }
             }

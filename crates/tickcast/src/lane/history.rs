@@ -127,11 +127,12 @@ impl HistoryRequest {
                 let frame = recorded
                     .json
                     .map(|json| Frame::restored(recorded.symbol, json));
-                ticks +=
-                    usize::from(
-                        self.format
-                            .entry(Some(at), recorded.symbol, frame.as_ref(), out),
-                    );
+                ticks += usize::from(self.format.entry(
+                    Some(at),
+                    frame.as_ref(),
+                    || recorded.symbol,
+                    out,
+                ));
             }
             read += 1;
             let time_is_up =

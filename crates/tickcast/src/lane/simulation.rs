@@ -148,13 +148,8 @@ fn prepared_stream(all: bool, filter: usize) -> PreparedStream {
 }
 
 /// Returns a lane that compares patterns with one new symbol at a time.
-fn new_node() -> Lane<Connection> {
-    let lane = Lane::new(
-        Replica::new(LIMITS),
-        STREAM_LIMITS,
-        Arc::default(),
-        OneAtATime,
-    );
+fn new_node(log: &Log) -> Lane<Connection> {
+    let lane = Lane::new(log.replica(), STREAM_LIMITS, Arc::default(), OneAtATime);
     Lane {
         groups: Groups::comparing(1, 1 << 20),
         ..lane
@@ -199,7 +194,7 @@ impl Simulation {
         });
         let clients = clients.collect();
         let log = Log::new(Sequencer::new(epoch, LIMITS));
-        let nodes = (0..NODES).map(|_| new_node()).collect();
+        let nodes = (0..NODES).map(|_| new_node(&log)).collect();
         let (published, now, wall) = (
             Book::default(),
             Duration::ZERO,
@@ -619,7 +614,7 @@ impl Simulation {
             );
         }
         self.log = Log::new(restore.done());
-        self.nodes = (0..NODES).map(|_| new_node()).collect();
+        self.nodes = (0..NODES).map(|_| new_node(&self.log)).collect();
     }
 
     /// Replaces the tape by an older copy, which lacks the newest ticks.

@@ -165,10 +165,11 @@ impl<S> Stream<S> {
     /// ticks, and the next tick must not be older than `max_lag`.
     pub(super) fn keeps_up(&self, tape: &Tape, now: Duration, max_lag: Duration) -> bool {
         match self.position {
-            StreamPosition::Behind(from) if tape.reaches_back_to(from) => tape
-                .after(from)
-                .next()
-                .is_none_or(|(_, entry)| entry.arrived() + max_lag >= now),
+            StreamPosition::Behind(from) if from >= tape.head() => true,
+            StreamPosition::Behind(from) => tape.run(from).is_some_and(|run| {
+                let next = run.entries().next();
+                next.is_some_and(|(_, entry)| entry.arrived() + max_lag >= now)
+            }),
             _ => false,
         }
     }

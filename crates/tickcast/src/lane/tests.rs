@@ -149,16 +149,11 @@ struct Harness {
 
 impl Harness {
     fn new(limits: Limits) -> Self {
-        Self::of(Log::new(Sequencer::new(Epoch::new(1), limits)), limits)
+        Self::of(Log::new(Sequencer::new(Epoch::new(1), limits)))
     }
 
-    fn of(log: Log, limits: Limits) -> Self {
-        let lane = Lane::new(
-            Replica::new(limits),
-            STREAM_LIMITS,
-            Arc::default(),
-            OneAtATime,
-        );
+    fn of(log: Log) -> Self {
+        let lane = Lane::new(log.replica(), STREAM_LIMITS, Arc::default(), OneAtATime);
         Self {
             lane: lane.with_archive(log.tape().cloned()),
             log,

@@ -217,15 +217,34 @@ proptest! {
     }
 
     #[test]
-    fn a_replica_becomes_equal_to_its_sequencer(steps in steps(), max_entries in 1usize..20, tape_ticks in 1usize..80) {
+    fn a_replica_becomes_equal_to_its_sequencer(
+        steps in steps(), pause in 1usize..9, piece in 1usize..5, tape_ticks in 1usize..80,
+    ) {
         let limits = Limits::default().tape_ticks(tape_ticks);
         let mut log = Sequencer::new(Epoch::new(1), limits);
-        let mut replica = Replica::new(limits);
+        let mut replica = log.replica();
+        // The market moves on while a replica copies it piece by piece.
+        let mut copied = None;
+        let mut advance = |log: &Sequencer, replica: &mut Replica| match copied {
+            Some(from) => {
+                copied = log.copy_market(replica, from, piece);
+                false
+            }
+            None => {
+                let followed = replica.catch_up();
+                copied = followed.err().map(|_| 0);
+                followed.is_ok()
+            }
+        };
         for (i, step) in steps.iter().enumerate() {
             apply(&mut log, *step);
-            if i % 7 == 0 { log.advance(&mut replica, max_entries); }
+            log.show();
+            if i % pause == 0 && advance(&log, &mut replica) {
+                prop_assert_eq!(replica.head(), log.cursor().seq());
+                prop_assert_eq!(replica.tape().digest(), log.tape().digest());
+            }
         }
-        while !log.advance(&mut replica, max_entries) {}
+        while !advance(&log, &mut replica) {}
         prop_assert_eq!(replica.head(), log.cursor().seq());
         prop_assert_eq!(replica.market().len(), log.market().len());
         for id in log.market().ids_from(0) {

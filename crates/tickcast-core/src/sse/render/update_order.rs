@@ -40,11 +40,12 @@ impl UpdateOrder {
         if behind == 0 {
             return;
         }
-        if tape.reaches_back_to(self.as_of) && behind <= max_entries as u64 {
-            self.entries.extend(
-                tape.after(self.as_of)
-                    .map(|(seq, entry)| (seq, entry.symbol)),
-            );
+        let recent = behind <= max_entries as u64;
+        if let Some(runs) = recent.then(|| tape.runs(self.as_of)).flatten() {
+            for run in runs {
+                let changes = run.entries().map(|(seq, entry)| (seq, entry.symbol));
+                self.entries.extend(changes);
+            }
             if self.entries.len() > max_entries {
                 self.entries
                     .retain(|(seq, id)| market.last_seq(*id) == *seq);

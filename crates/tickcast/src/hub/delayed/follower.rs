@@ -15,8 +15,7 @@ use crate::disk::{DiskTape, ReadError};
 use crate::hub::{Hub, HubBuilder};
 use crate::log::Log;
 
-/// Maximum number of entries that are taken under one lock, of the live market or of the delayed
-/// one.
+/// Maximum number of entries from the disk that a delayed market takes under one lock.
 const ENTRIES_PER_LOCK: usize = 1024;
 
 /// Maximum number of such turns in one step, so that each delayed market has its turn.
@@ -241,16 +240,19 @@ fn seed(live: &Hub, start: Seq, restore: &mut Restore) {
 /// Takes over entries from the memory of the live market.
 fn follow_memory(live: &Hub, market: &Hub, release: Release) -> Turn {
     let from = market.head().1;
+    let Some(run) = live.log().shared().visible_run(from) else {
+        return Turn::Lost;
+    };
+    let released = run.entries().take_while(|(seq, _)| *seq <= release.until);
     let entries = live.log().read(|log| {
-        let tape = log.tape();
-        let found = tape.after(from).take(ENTRIES_PER_LOCK);
-        let found = found.take_while(|(seq, _)| *seq <= release.until);
-        let own = |(seq, entry): (Seq, &Entry)| {
-            let symbol = log.market().symbol(entry.symbol);
-            (entry.clone(), symbol, log.new_close(seq))
+        let own = |(seq, entry)| {
+            let entry: &Entry = entry;
+            (entry, log.market().symbol(entry.symbol), log.new_close(seq))
         };
-        tape.reaches_back_to(from)
-            .then(|| found.map(own).collect::<Vec<_>>())
+        // The closes leave the memory together with the entries.
+        log.tape()
+            .reaches_back_to(from)
+            .then(|| released.map(own).collect::<Vec<_>>())
     });
     let Some(entries) = entries else {
         return Turn::Lost;
@@ -279,10 +281,7 @@ fn follow_memory(live: &Hub, market: &Hub, release: Release) -> Turn {
         }
     });
     active.report(market);
-    match entries.len() {
-        ENTRIES_PER_LOCK => Turn::More,
-        _ => Turn::Done,
-    }
+    Turn::More
 }
 
 /// Takes over entries from the disk of the live market.

@@ -2,7 +2,7 @@
 
 use tickcast_core::sse::EventFormat;
 use tickcast_core::sse::render::all_ticks;
-use tickcast_core::{Frame, Position, Replica, Seq, Symbol, SymbolId};
+use tickcast_core::{Entry, Market, Position, Replica, Seq};
 
 use super::{Group, GroupId, Groups, Payload, PayloadBuilder};
 
@@ -28,21 +28,17 @@ impl Groups {
     /// with a first change to `touched`. Returns whether any group wants the symbol.
     pub(in crate::lane) fn add(
         &mut self,
-        (at, id, symbol): (Position, SymbolId, Symbol),
-        frame: Option<&Frame>,
+        (at, entry): (Position, &Entry),
+        market: &Market,
         touched: &mut Vec<GroupId>,
     ) -> bool {
+        let id = entry.symbol;
         let (mut wanted, mut stale) = (false, false);
         for group_id in &self.by_symbol[id.index()] {
             match self.groups.get_mut(*group_id) {
                 Some(group) => {
-                    group.add(
-                        *group_id,
-                        (at, symbol),
-                        frame,
-                        touched,
-                        &mut self.free_batch_bytes,
-                    );
+                    let free = &mut self.free_batch_bytes;
+                    group.add(*group_id, (at, entry), market, touched, free);
                     wanted = true;
                 }
                 None => stale = true,
@@ -51,13 +47,8 @@ impl Groups {
         for group_id in &self.wide {
             let group = &mut self.groups[*group_id];
             if group.selection.contains(id) {
-                group.add(
-                    *group_id,
-                    (at, symbol),
-                    frame,
-                    touched,
-                    &mut self.free_batch_bytes,
-                );
+                let free = &mut self.free_batch_bytes;
+                group.add(*group_id, (at, entry), market, touched, free);
                 wanted = true;
             }
         }
@@ -119,11 +110,12 @@ impl Group {
     fn add(
         &mut self,
         group_id: GroupId,
-        (at, symbol): (Position, Symbol),
-        frame: Option<&Frame>,
+        (at, entry): (Position, &Entry),
+        market: &Market,
         touched: &mut Vec<GroupId>,
         free_batch_bytes: &mut usize,
     ) {
+        let frame = entry.kind.frame();
         // A simple stream is not sent the removal of a symbol.
         if frame.is_none() && self.format == EventFormat::Simple {
             return;
@@ -136,12 +128,9 @@ impl Group {
             return;
         }
         let before = self.batch.len();
-        self.format.entry(
-            Some(at),
-            symbol,
-            frame,
-            self.batch.bytes_of(self.typical_bytes),
-        );
+        let out = self.batch.bytes_of(self.typical_bytes);
+        let symbol = || market.symbol(entry.symbol);
+        self.format.entry(Some(at), frame, symbol, out);
         let added = self.batch.len() - before;
         if self.batch.len() > MAX_BATCH_BYTES || added > *free_batch_bytes {
             *free_batch_bytes += before;

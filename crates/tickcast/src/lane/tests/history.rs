@@ -16,10 +16,8 @@ fn waiting_stream(folder: &Path) -> (Harness, Key, Reader) {
     let options = Options::default()
         .sync(Sync::Never)
         .retention_bytes(4 << 20);
-    let mut harness = Harness::of(
-        Log::on_disk(tickcast_tape::open(folder, options, limits).unwrap()),
-        limits,
-    );
+    let opened = tickcast_tape::open(folder, options, limits).unwrap();
+    let mut harness = Harness::of(Log::on_disk(opened));
     (1..=9).for_each(|price| harness.tick("A", price));
     harness.flush();
     let head = (
