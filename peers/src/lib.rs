@@ -174,11 +174,10 @@ fn newest() -> Box<dyn FnMut()> {
     let (_, replica) = market();
     let selection = Selection::new(Filter::all(), replica.market());
     let places = (Seq::new(replica.head().get() - BATCH), replica.head());
-    let (mut out, mut moves) = (Vec::new(), render::UpdateOrder::default());
+    let mut out = Vec::new();
     Box::new(move || {
         out.clear();
-        moves.catch_up(replica.market(), replica.tape());
-        let log = (replica.market(), replica.tape(), Some(&moves));
+        let log = (replica.market(), replica.tape(), None);
         black_box(render::conflated(
             log,
             &selection,

@@ -38,6 +38,7 @@ mod stream_names;
 mod stream_sink;
 mod task;
 mod timers;
+mod update_orders;
 mod write_batch;
 
 #[cfg(test)]
@@ -80,6 +81,7 @@ pub use stream_sink::IoBackend;
 pub(crate) use stream_sink::SocketWriter;
 pub(crate) use task::Task;
 use timers::{Timer, Timers};
+pub(crate) use update_orders::UpdateOrders;
 use write_batch::WriteBatch;
 
 slotmap::new_key_type! {
@@ -193,6 +195,12 @@ impl<S: Sink> Lane<S> {
     /// Adds the rule that says which viewers may no longer read.
     pub(crate) fn with_revocation(mut self, revocation: Revocation) -> Self {
         self.revocation = revocation;
+        self
+    }
+
+    /// Shares the orders of updates with the other lanes of the market.
+    pub(crate) fn with_update_orders(mut self, orders: &Arc<UpdateOrders>) -> Self {
+        self.groups.share_update_orders(Arc::clone(orders));
         self
     }
 

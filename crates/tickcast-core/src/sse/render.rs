@@ -20,7 +20,7 @@ use crate::{Entry, Market, Position, Selection, Seq, SymbolId, Tape};
 pub use update_order::UpdateOrder;
 
 /// A market, its tape and, if known, the [order](UpdateOrder) in which the symbols last changed.
-/// Without this order, each call looks at every selected symbol.
+/// Without this order, a call may look at every selected symbol.
 pub type LogView<'a> = (&'a Market, &'a Tape, Option<&'a UpdateOrder>);
 
 /// Result of a render call. `P` is the type of the position: a [`Seq`], or a [`SymbolId`] for
@@ -129,51 +129,98 @@ fn updated(
     max_bytes: usize,
     out: &mut Vec<u8>,
 ) -> Rendered<Seq> {
-    let as_of = tape.position(until.min(market.head()));
+    let until = until.min(market.head());
     let newest = Newest {
         market,
-        as_of,
+        selection,
+        as_of: tape.position(until),
         format,
         with_removals,
+        end: out.len().saturating_add(max_bytes),
     };
-    let (ticks, stopped) = match order.filter(|_| UpdateOrder::suits(selection, market)) {
+    // The shortest way to what has changed: over the tape, over the symbols in order of their
+    // changes and then over the tape, or over the selected symbols.
+    let few = until.get().saturating_sub(from.get()) <= selection.len() as u64;
+    let on_tape = tape.reaches_back_to(from) && (few || selection.is_wide());
+    let order = order.filter(|order| !on_tape && order.fits(tape));
+    let (ticks, stopped) = match order {
+        _ if from >= until => (0, None),
+        _ if on_tape => return newest.write_tape(tape, (from, until), out),
         Some(order) => {
             let changes = order.between((from, until)).iter().copied();
-            let is_newest = |(seq, id)| market.last_seq(id) == seq && selection.contains(id);
-            newest.write(changes.filter(|change| is_newest(*change)), max_bytes, out)
+            let (ticks, stopped) = newest.write(changes, out);
+            let reached = from.max(order.as_of());
+            if stopped.is_none() && reached < until {
+                let mut rendered = newest.write_tape(tape, (reached, until), out);
+                rendered.ticks += ticks;
+                return rendered;
+            }
+            (ticks, stopped)
         }
         None => {
             let most = max_bytes / MIN_EVENT_BYTES + 1;
             let (sorted, last) = first_updated(market, selection, (from, until), most);
-            let (ticks, stopped) = newest.write(sorted.into_iter(), max_bytes, out);
+            let (ticks, stopped) = newest.write(sorted.into_iter(), out);
             (ticks, stopped.or(last))
         }
     };
     Rendered {
         ticks,
-        reached: stopped.unwrap_or(until.min(market.head()).max(from)),
+        reached: stopped.unwrap_or(until.max(from)),
     }
 }
 
-/// The newest ticks of a market as of a position.
+/// The newest ticks of a market as of a position, written until the buffer has `end` bytes.
 struct Newest<'m> {
     market: &'m Market,
+    selection: &'m Selection,
     as_of: Option<Position>,
     format: EventFormat,
     with_removals: bool,
+    end: usize,
 }
 
 impl Newest<'_> {
-    /// Renders the newest tick of each symbol in `changes`. Returns the number of appended ticks and
-    /// removals, and the change after which the limit was reached, if it was.
+    /// Renders the symbols whose last change is on the tape between two positions. The tape must
+    /// reach back to `from`. If entries leave the tape meanwhile, the call stops before them.
+    fn write_tape(
+        &self,
+        tape: &Tape,
+        (from, until): (Seq, Seq),
+        out: &mut Vec<u8>,
+    ) -> Rendered<Seq> {
+        let mut rendered = Rendered {
+            ticks: 0,
+            reached: from,
+        };
+        while rendered.reached < until
+            && let Some(run) = tape.run(rendered.reached)
+        {
+            let entries = run.entries().take_while(|(seq, _)| *seq <= until);
+            let changes = entries.map(|(seq, entry)| (seq, entry.symbol));
+            let (ticks, stopped) = self.write(changes, out);
+            rendered.ticks += ticks;
+            rendered.reached = stopped.unwrap_or(until.min(run.end()));
+            if stopped.is_some() {
+                break;
+            }
+        }
+        rendered
+    }
+
+    /// Renders the newest tick of each selected symbol in `changes`, unless it has changed again
+    /// since. Returns the number of appended ticks and removals, and the change after which the end
+    /// was reached, if it was.
     fn write(
         &self,
         changes: impl Iterator<Item = (Seq, SymbolId)>,
-        max_bytes: usize,
         out: &mut Vec<u8>,
     ) -> (usize, Option<Seq>) {
-        let (start, mut ticks) = (out.len(), 0);
+        let mut ticks = 0;
         for (seq, id) in changes {
+            if self.market.last_seq(id) != seq || !self.selection.contains(id) {
+                continue;
+            }
             let frame = self.market.newest(id);
             if frame.is_none() && !self.with_removals {
                 continue;
@@ -181,7 +228,7 @@ impl Newest<'_> {
             let at = self.as_of.map(|as_of| as_of.reached(seq));
             let symbol = || self.market.symbol(id);
             ticks += usize::from(self.format.entry(at, frame, symbol, out));
-            if out.len() - start >= max_bytes {
+            if out.len() >= self.end {
                 return (ticks, Some(seq));
             }
         }

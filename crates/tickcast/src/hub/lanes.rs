@@ -81,6 +81,7 @@ impl Inner {
             ..stream_limits
         };
         let history_reader = self.log.archive().cloned().and_then(HistoryReader::start);
+        let update_orders = Arc::default();
         let handles: Vec<_> = (0..lanes)
             .map(|number| {
                 let handle = LaneHandle::default();
@@ -98,6 +99,7 @@ impl Inner {
                     SocketWriter::new(io_backend),
                 )
                 .with_archive(archive)
+                .with_update_orders(&update_orders)
                 .with_revocation(self.revocation.clone());
                 let (log, inbox) = (Arc::clone(&self.log), Arc::clone(&handle.inbox));
                 let sources = Arc::clone(&self.sources);

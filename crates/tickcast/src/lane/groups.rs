@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use slotmap::SlotMap;
 use tickcast_core::sse::EventFormat;
-use tickcast_core::sse::render::UpdateOrder;
 use tickcast_core::{Filter, Market, Selection, Symbol, SymbolId, SymbolSet};
 
 use super::Key;
 use super::payload::{Payload, PayloadBuilder};
+use super::update_orders::UpdateOrders;
 use crate::hub::PreparedFilter;
 pub(super) use batch::{Batch, TAPE_PER_BATCHES};
 use request::Request;
@@ -84,7 +84,7 @@ pub(super) struct Groups {
     /// once.
     memos: VecDeque<(Request, Rendered)>,
     /// The order in which symbols were updated, for groups that want many symbols.
-    update_order: UpdateOrder,
+    update_orders: Arc<UpdateOrders>,
 }
 
 impl Groups {
@@ -109,8 +109,13 @@ impl Groups {
             entries: 0,
             stale: 0,
             memos: VecDeque::new(),
-            update_order: UpdateOrder::default(),
+            update_orders: Arc::default(),
         }
+    }
+
+    /// Sets the orders of updates that are shared with other lanes.
+    pub(super) fn share_update_orders(&mut self, orders: Arc<UpdateOrders>) {
+        self.update_orders = orders;
     }
 
     /// Adds a stream to the group of its filter. If the stream leaves a group with the same filter

@@ -2,61 +2,52 @@
 
 use crate::{Market, Selection, Seq, SymbolId, Tape};
 
-/// Minimum number of outdated entries before outdated entries are removed.
-const MAX_OUTDATED: usize = 1024;
-
-/// The order in which the symbols of a market last changed: the symbol of the oldest change first.
+/// The order in which the symbols of a market last changed, as of one position: the symbol of the
+/// oldest change first. What changed later is on the tape, in order.
 ///
 /// Pass it in the [`LogView`](super::LogView) to [`conflated`](super::conflated) or
 /// [`initial_by_seq`](super::initial_by_seq). A large answer is rendered in several calls. With
 /// this order, a call continues where the last call stopped. Without it, each call looks at every
 /// selected symbol again.
 ///
-/// Keep one for each market, and call [`catch_up`](Self::catch_up) before each render call.
-/// Default: an empty order, which must catch up before use.
-#[derive(Debug, Default)]
+/// Everyone who follows the same log can share one, as long as it [fits](Self::fits).
+#[derive(Debug)]
 pub struct UpdateOrder {
-    /// Each symbol with the sequence number of its last change. Outdated entries of earlier changes
-    /// may also be present.
     entries: Vec<(Seq, SymbolId)>,
     as_of: Seq,
 }
 
 impl UpdateOrder {
-    /// Checks whether rendering this selection with the order is faster than without: the selection
-    /// is [large](Selection::is_wide) and has at least a quarter of the market. If not, the render
-    /// functions ignore the order, and the caller need not update it.
+    /// Returns the order as of the head of a market. Takes time in proportion to all symbols.
     #[must_use]
-    pub fn suits(selection: &Selection, market: &Market) -> bool {
-        selection.is_wide() && selection.len() >= market.len() / 4
+    pub fn new(market: &Market) -> Self {
+        let ids = market.ids_from(0);
+        let mut entries: Vec<_> = ids.map(|id| (market.last_seq(id), id)).collect();
+        entries.sort_unstable();
+        Self {
+            entries,
+            as_of: market.head(),
+        }
     }
 
-    /// Adds the changes up to the head of a market and its tape. The market must be the same in
-    /// each call. If the tape no longer holds all changes since the last call, the order is built
-    /// again from the market.
-    pub fn catch_up(&mut self, market: &Market, tape: &Tape) {
-        let behind = market.head().get() - self.as_of.get();
-        let max_entries = 2 * market.len() + MAX_OUTDATED;
-        if behind == 0 {
-            return;
-        }
-        let recent = behind <= max_entries as u64;
-        if let Some(runs) = recent.then(|| tape.runs(self.as_of)).flatten() {
-            for run in runs {
-                let changes = run.entries().map(|(seq, entry)| (seq, entry.symbol));
-                self.entries.extend(changes);
-            }
-            if self.entries.len() > max_entries {
-                self.entries
-                    .retain(|(seq, id)| market.last_seq(*id) == *seq);
-            }
-        } else {
-            self.entries.clear();
-            self.entries
-                .extend(market.ids_from(0).map(|id| (market.last_seq(id), id)));
-            self.entries.sort_unstable();
-        }
-        self.as_of = market.head();
+    /// Checks whether the order makes rendering faster: the selection is
+    /// [large](Selection::is_wide), and the tape does not reach back to `from`.
+    #[must_use]
+    pub fn is_needed(selection: &Selection, tape: &Tape, from: Seq) -> bool {
+        selection.is_wide() && !tape.reaches_back_to(from)
+    }
+
+    /// Checks whether the order can be used with a tape: the tape has everything that changed after
+    /// the order was made. If not, the render functions ignore the order.
+    #[must_use]
+    pub fn fits(&self, tape: &Tape) -> bool {
+        self.as_of <= tape.head() && tape.reaches_back_to(self.as_of)
+    }
+
+    /// Returns the position as of which this is the order.
+    #[must_use]
+    pub const fn as_of(&self) -> Seq {
+        self.as_of
     }
 
     /// Returns the changes after `from` and up to `until`, in order. Some are outdated: their symbol

@@ -34,15 +34,14 @@ impl Groups {
             return step.clone();
         }
         let group = &self.groups[group];
-        if UpdateOrder::suits(&group.selection, replica.market())
-            && position != StreamPosition::Head
-        {
-            self.update_order.catch_up(replica.market(), replica.tape());
-        }
-        let step = group.step(
-            request,
-            (replica.market(), replica.tape(), Some(&self.update_order)),
-        );
+        let tape = replica.tape();
+        let from = match position {
+            StreamPosition::Behind(from) | StreamPosition::Opening { reached: from, .. } => from,
+            StreamPosition::Head | StreamPosition::Snapshot { .. } => replica.head(),
+        };
+        let order = UpdateOrder::is_needed(&group.selection, tape, from)
+            .then(|| self.update_orders.fitting(replica));
+        let step = group.step(request, (replica.market(), tape, order.as_deref()));
         if self.memos.len() == MAX_REMEMBERED {
             self.memos.pop_front();
         }
