@@ -6,6 +6,7 @@ mod new_symbols;
 mod render;
 mod request;
 mod slot;
+mod symbol_index;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::hub::PreparedFilter;
 pub(super) use batch::{Batch, TAPE_PER_BATCHES};
 use request::Request;
 pub(super) use slot::{GroupId, GroupSlot};
+use symbol_index::SymbolIndex;
 
 use super::rendered::Rendered;
 
@@ -62,7 +64,7 @@ pub(super) struct Groups {
     groups: SlotMap<GroupId, Group>,
     by_filter: HashMap<(Filter, EventFormat), GroupId>,
     /// Groups that want few symbols, by [`SymbolId`].
-    by_symbol: Vec<Vec<GroupId>>,
+    by_symbol: SymbolIndex,
     /// Groups that want many symbols. Each of them is checked for each tick.
     wide: Vec<GroupId>,
     /// Groups that name a symbol that is not on the market yet.
@@ -99,7 +101,7 @@ impl Groups {
         Self {
             groups: SlotMap::default(),
             by_filter: HashMap::new(),
-            by_symbol: Vec::new(),
+            by_symbol: SymbolIndex::default(),
             wide: Vec::new(),
             awaiting: HashMap::new(),
             with_patterns: HashSet::new(),
@@ -243,7 +245,7 @@ impl Groups {
             self.wide.push(group_id);
         } else {
             for id in self.groups[group_id].selection.ids() {
-                self.by_symbol[id.index()].push(group_id);
+                self.by_symbol.add(id, group_id);
                 self.entries += 1;
             }
         }
@@ -298,25 +300,20 @@ impl Groups {
     /// Returns the number of entries in the indexes.
     #[cfg(test)]
     pub(super) fn entries(&self) -> usize {
-        self.by_symbol
-            .iter()
-            .chain(self.awaiting.values())
-            .map(Vec::len)
-            .sum()
+        let awaiting = self.awaiting.values().map(Vec::len).sum::<usize>();
+        self.by_symbol.entries() + awaiting
     }
 
     /// Removes the index entries of removed groups.
     fn sweep(&mut self) {
-        let exists = |group_id: &GroupId| self.groups.contains_key(*group_id);
-        self.by_symbol
-            .iter_mut()
-            .for_each(|groups| groups.retain(exists));
+        let exists = |group_id: GroupId| self.groups.contains_key(group_id);
+        self.by_symbol.retain_all(exists);
         self.awaiting.retain(|_, groups| {
-            groups.retain(exists);
+            groups.retain(|group_id| exists(*group_id));
             !groups.is_empty()
         });
-        let by_symbol = self.by_symbol.iter().map(Vec::len).sum::<usize>();
-        self.entries = by_symbol + self.awaiting.values().map(Vec::len).sum::<usize>();
+        let awaiting = self.awaiting.values().map(Vec::len).sum::<usize>();
+        self.entries = self.by_symbol.entries() + awaiting;
         self.stale = 0;
     }
 }

@@ -34,7 +34,7 @@ impl Groups {
     ) -> bool {
         let id = entry.symbol;
         let (mut wanted, mut stale) = (false, false);
-        for group_id in &self.by_symbol[id.index()] {
+        for group_id in self.by_symbol.groups(id) {
             match self.groups.get_mut(*group_id) {
                 Some(group) => {
                     let free = &mut self.free_batch_bytes;
@@ -53,7 +53,8 @@ impl Groups {
             }
         }
         if stale {
-            self.by_symbol[id.index()].retain(|group| self.groups.contains_key(*group));
+            let exists = |group| self.groups.contains_key(group);
+            self.by_symbol.retain(id, exists);
         }
         wanted
     }

@@ -14,17 +14,17 @@ impl Groups {
     /// Adds new symbols of `market` to the index, for groups that name them and for groups that
     /// want all symbols. Groups with other patterns are behind from now on.
     pub(in crate::lane) fn match_new_symbols(&mut self, market: &Market) {
-        let known = self.by_symbol.len();
+        let known = self.by_symbol.symbols();
         if known == market.len() {
             return;
         }
-        self.by_symbol.resize(market.len(), Vec::new());
+        self.by_symbol.extend_to(market.len());
         for id in market.ids_from(known) {
             let waiting = self.awaiting.remove(&market.symbol(id)).unwrap_or_default();
             for group_id in waiting {
                 if let Some(group) = self.groups.get_mut(group_id) {
                     group.selection.add(id);
-                    self.by_symbol[id.index()].push(group_id);
+                    self.by_symbol.add(id, group_id);
                 }
             }
         }
@@ -67,7 +67,7 @@ impl Groups {
     /// Checks whether this group has not been compared with all new symbols.
     pub(in crate::lane) fn is_behind(&self, id: GroupId) -> bool {
         let selection = &self.groups[id].selection;
-        selection.filter().has_patterns() && selection.seen() < self.by_symbol.len()
+        selection.filter().has_patterns() && selection.seen() < self.by_symbol.symbols()
     }
 
     /// Returns the members of all groups that are behind.
@@ -115,7 +115,7 @@ impl Groups {
         let indexed = group.wide_at.is_none();
         let compared = group.selection.extend(market, max, |id| {
             if indexed {
-                self.by_symbol[id.index()].push(group_id);
+                self.by_symbol.add(id, group_id);
                 self.entries += 1;
             }
         });
@@ -124,7 +124,7 @@ impl Groups {
             group.wide_at = Some(self.wide.len());
             self.wide.push(group_id);
             for id in group.selection.ids() {
-                self.by_symbol[id.index()].retain(|other| *other != group_id);
+                self.by_symbol.retain(id, |other| other != group_id);
                 self.entries = self.entries.saturating_sub(1);
             }
         }
