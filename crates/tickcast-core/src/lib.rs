@@ -61,6 +61,7 @@ pub use instant::{Now, Time, TimeError, TimeTextError};
 pub use keys::{KEY_RETENTION, KeyProgress, KeyState, Keys, MAX_KEY_BYTES, MAX_KEYS};
 pub use limits::{Limits, SourceOptions};
 pub use market::Market;
+pub use names::Names;
 pub use price::{MAX_DIGITS, Price, PriceError};
 pub use quote::{Quote, Reference, SourceId, SymbolSnapshot};
 pub use replica::{Replica, TooFarBehind};

@@ -108,14 +108,12 @@ impl Market {
 
     /// Returns all symbols in order of their names, starting after `after`.
     pub fn names_after(&self, after: Option<Symbol>) -> impl Iterator<Item = (Symbol, SymbolId)> {
-        let sorted = self.names.sorted();
-        let start = after.map_or(0, |after| {
-            sorted.partition_point(|id| *self.names.symbol(*id) <= after)
-        });
-        (start..sorted.len())
-            .map(move |at| sorted[at])
-            .filter(|id| id.index() < self.len())
-            .map(|id| (*self.names.symbol(id), id))
+        let names = self.names.after(after);
+        names.filter(|(_, id)| id.index() < self.len())
+    }
+
+    pub(crate) const fn names(&self) -> &Arc<Names> {
+        &self.names
     }
 
     /// Returns the numbers of all symbols from the `from`-th symbol on, in order of first
@@ -132,12 +130,17 @@ impl Market {
         })
     }
 
+    /// Removes all symbols, to copy them again, and makes room for them.
+    pub(crate) fn clear(&mut self) {
+        self.latest = Vec::with_capacity(self.names.len());
+    }
+
     /// Copies at most `max` symbols of a market with the same names, from the `from`-th symbol on.
-    /// The first call, with 0, also sets the head. Returns where to continue.
+    /// The first call, with 0, also sets the head. This market must have no symbols then. Returns
+    /// where to continue.
     pub(crate) fn copy_from(&mut self, other: &Self, from: usize, max: usize) -> Option<usize> {
         if from == 0 {
             self.head = other.head;
-            self.latest.clear();
         }
         let end = (from + max).min(other.latest.len());
         self.latest.extend_from_slice(&other.latest[from..end]);

@@ -15,10 +15,14 @@ const FIRST_TABLE: usize = 64;
 /// there is room for every [`SymbolId`].
 const TABLES: usize = 28;
 
-/// The names of all symbols, in order of first appearance. Names are only added, by the one writer
-/// of the log. Reading takes no lock that the writer takes.
+/// Maximum number of names that are sorted apart from the others: so many, or a part of the others.
+const MAX_TAIL: usize = 1024;
+const TAIL_SHARE: usize = 64;
+
+/// The names of all symbols of a log. Names are only added, by the one writer of the log. Reading
+/// takes no lock that the writer takes. Returned by [`Sequencer::names`](crate::Sequencer::names).
 #[derive(Debug)]
-pub(crate) struct Names {
+pub struct Names {
     list: boxcar::Vec<Symbol>,
     /// Each market has a random hasher, so that nobody can choose names that share their places.
     hasher: RandomState,
@@ -26,9 +30,16 @@ pub(crate) struct Names {
     /// to those who still read them; together they are not larger than the last.
     tables: [OnceLock<Table>; TABLES],
     current: AtomicUsize,
-    /// The numbers of the names in order of the names, as far as anyone has asked for this order.
-    /// The writer never asks.
-    sorted: Mutex<Arc<[SymbolId]>>,
+    /// The order of the names, as far as anyone has asked for it. The writer never asks.
+    order: Mutex<Order>,
+}
+
+/// The numbers of names in order of the names: most of them, and those that were added lately. So a
+/// new name costs little, also if someone asks for the order after each.
+#[derive(Debug, Clone, Default)]
+struct Order {
+    main: Arc<[SymbolId]>,
+    tail: Arc<[SymbolId]>,
 }
 
 /// Numbers of names, each at the first free place after its hash. The number 0 is a free place, and
@@ -75,15 +86,48 @@ impl Default for Names {
             hasher: RandomState::default(),
             tables,
             current: AtomicUsize::new(0),
-            sorted: Mutex::new(Arc::new([])),
+            order: Mutex::default(),
         }
     }
 }
 
 impl Names {
     /// Returns the number of names.
-    pub(crate) fn len(&self) -> usize {
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.list.count()
+    }
+
+    /// Checks whether there are no names.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns all names in order, starting after `after`, with their numbers. A name that is added
+    /// meanwhile may be missing.
+    pub fn after(&self, after: Option<Symbol>) -> impl Iterator<Item = (Symbol, SymbolId)> + '_ {
+        let Order { main, tail } = self.order();
+        let start = |ids: &[SymbolId]| {
+            after.map_or(0, |after| {
+                ids.partition_point(|id| *self.symbol(*id) <= after)
+            })
+        };
+        let (mut in_main, mut in_tail) = (start(&main), start(&tail));
+        std::iter::from_fn(move || {
+            let next = |ids: &[SymbolId], at: usize| ids.get(at).map(|id| (self.symbol(*id), *id));
+            let (first, second) = (next(&main, in_main), next(&tail, in_tail));
+            let from_main = match (first, second) {
+                (Some((first, _)), Some((second, _))) => first < second,
+                (first, _) => first.is_some(),
+            };
+            let (next, at) = match from_main {
+                true => (first, &mut in_main),
+                false => (second, &mut in_tail),
+            };
+            *at += 1;
+            next.map(|(symbol, id)| (*symbol, id))
+        })
     }
 
     /// Returns the name with that number.
@@ -93,7 +137,8 @@ impl Names {
     }
 
     /// Returns the number of a name.
-    pub(crate) fn id(&self, symbol: &Symbol) -> Option<SymbolId> {
+    #[must_use]
+    pub fn id(&self, symbol: &Symbol) -> Option<SymbolId> {
         let table = self.tables[self.current.load(Ordering::Acquire)].get()?;
         let is_it = |id: SymbolId| self.list[id.index()] == *symbol;
         table.find(self.hasher.hash_one(symbol), is_it).0
@@ -118,18 +163,27 @@ impl Names {
         id
     }
 
-    /// Returns the numbers of all names in order of the names. A name that is added meanwhile may be
-    /// missing.
-    pub(crate) fn sorted(&self) -> Arc<[SymbolId]> {
-        let mut sorted = self.sorted.lock().unwrap_or_else(PoisonError::into_inner);
-        if sorted.len() < self.len() {
-            let new = (sorted.len()..self.len()).map(SymbolId::at);
-            let mut all: Vec<_> = sorted.iter().copied().chain(new).collect();
-            // The order before is one sorted run, so this sort merges it with the new names.
-            all.sort_by_key(|id| *self.symbol(*id));
-            *sorted = all.into();
+    /// Returns the order of all names. Sorting is fast for names that are mostly in order, so the
+    /// two parts of the order are merged by it.
+    fn order(&self) -> Order {
+        let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        let (sorted, all) = (order.main.len() + order.tail.len(), self.len());
+        if sorted < all {
+            let sort = |old: &[SymbolId], new: &[SymbolId]| {
+                let mut ids = [old, new].concat();
+                ids.sort_by_key(|id| *self.symbol(*id));
+                ids
+            };
+            let new: Vec<_> = (sorted..all).map(SymbolId::at).collect();
+            let tail = sort(&order.tail, &new);
+            if tail.len() > MAX_TAIL.max(order.main.len() / TAIL_SHARE) {
+                order.main = sort(&order.main, &tail).into();
+                order.tail = Arc::default();
+            } else {
+                order.tail = tail.into();
+            }
         }
-        Arc::clone(&sorted)
+        order.clone()
     }
 }
 
@@ -152,11 +206,12 @@ mod tests {
             let id = names.add(name(number));
             assert_eq!(id.index(), number as usize);
             model.insert(name(number), id);
-            if number % 777 == 0 || number == 4999 {
-                assert_eq!(
-                    *names.sorted(),
-                    *model.values().copied().collect::<Vec<_>>()
-                );
+            if number % 177 == 0 || number == 4999 {
+                let model = || model.iter().map(|(symbol, id)| (*symbol, *id));
+                assert!(names.after(None).eq(model()));
+                let after = name(number / 2);
+                let later = model().filter(|(symbol, _)| *symbol > after);
+                assert!(names.after(Some(after)).eq(later));
             }
         }
         assert_eq!(names.len(), 5000);
@@ -177,7 +232,7 @@ mod tests {
                         let symbol = names.symbol(SymbolId::at(number as usize));
                         assert_eq!(*symbol, name(number));
                     }
-                    assert!(names.sorted().len() >= known);
+                    assert!(names.after(None).count() >= known);
                     if known == 3000 {
                         return;
                     }

@@ -39,12 +39,16 @@ impl Replica {
     /// Applies all entries that the log shows.
     ///
     /// # Errors
-    /// If the next entries have left the tape. The replica is then of no use until it has copied
-    /// the market.
+    /// If the next entries have left the tape. The replica is then empty until it has copied the
+    /// market.
     pub fn catch_up(&mut self) -> Result<(), TooFarBehind> {
         let visible = self.tape.visible();
         while self.head() < visible {
-            let run = self.tape.next_run(visible).ok_or(TooFarBehind)?;
+            let Some(run) = self.tape.next_run(visible) else {
+                // This takes longer than a copy, so it is not done while publishers wait.
+                self.market.clear();
+                return Err(TooFarBehind);
+            };
             self.apply(&run);
         }
         Ok(())
@@ -69,9 +73,9 @@ impl Sequencer {
     }
 
     /// Copies the newest ticks of at most `max` symbols to a replica that is too far behind. Call it
-    /// with `from` 0, then with the returned number until the result is `None`. In between, the
-    /// market may move on: the replica then [catches up](Replica::catch_up) from where the first call
-    /// was. It may not be read before that.
+    /// with `from` 0, then with the returned number until the result is `None`. If the market moves
+    /// on in between, the replica has to [catch up](Replica::catch_up) from where the first call was,
+    /// before it is read.
     pub fn copy_market(&self, replica: &mut Replica, from: usize, max: usize) -> Option<usize> {
         if from == 0 {
             replica.tape = self.tape().clone();

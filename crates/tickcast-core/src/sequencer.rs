@@ -3,12 +3,14 @@
 mod follow;
 mod restore;
 
+use std::sync::Arc;
+
 use crate::new_closes::NewCloses;
 use crate::quote::{ClockBounds, TickTime};
 use crate::tape::TapeWriter;
 use crate::{
     Candles, Cursor, Digest, Entry, EntryKind, Epoch, Frame, KeyProgress, Keys, Limits, Market,
-    Now, Position, Price, Quote, Seq, SourceId, SourceOptions, Symbol, SymbolId, Tape, Tick,
+    Names, Now, Position, Price, Quote, Seq, SourceId, SourceOptions, Symbol, SymbolId, Tape, Tick,
     TickError, Time,
 };
 
@@ -264,6 +266,12 @@ impl Sequencer {
             epoch: self.epoch,
             position,
         }
+    }
+
+    /// Returns the names of all symbols, which can be read while the sequencer goes on.
+    #[must_use]
+    pub fn names(&self) -> Arc<Names> {
+        Arc::clone(self.market.names())
     }
 
     /// Returns the market: the newest tick of every symbol.

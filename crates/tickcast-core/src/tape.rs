@@ -43,7 +43,7 @@ impl Run {
         self.chunk.entries[self.start..self.end]
             .iter()
             .zip(first..)
-            .filter_map(|(entry, seq)| Some((Seq::new(seq), entry.get()?)))
+            .map_while(|(entry, seq)| Some((Seq::new(seq), entry.get()?)))
     }
 
     /// Returns the position after the last entry.
@@ -125,6 +125,19 @@ impl Tape {
         self.ring.start()
     }
 
+    /// Returns a position from which a new reader can read. It is the [`start`](Self::start), or, if
+    /// entries have already left the tape, a 64th of the tape later, so that the next entries do not
+    /// leave the tape before the reader has them.
+    #[must_use]
+    pub fn readable_start(&self) -> Seq {
+        let start = self.start();
+        let margin = match start > self.ring.origin.0 {
+            true => self.len() as u64 / 64,
+            false => 0,
+        };
+        Seq::new(start.get() + margin)
+    }
+
     /// Checks whether the tape holds everything after `from`. Entries may leave the tape right
     /// after this call.
     #[must_use]
@@ -159,6 +172,8 @@ impl Tape {
         let chunk = self.ring.chunk(base)?;
         let whole = chunk.entries.len();
         let end = usize::try_from(until.get() - base).map_or(whole, |end| end.min(whole));
+        // Entries are written in order, so all of the run are there if the last one is.
+        chunk.entries[end - 1].get()?;
         Some(Run { chunk, start, end })
     }
 

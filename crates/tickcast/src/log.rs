@@ -16,8 +16,8 @@ mod source_history;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tickcast_core::{
-    Followed, Frame, KeyProgress, Now, Outcome, Replica, Seq, Sequenced, Sequencer, SourceId,
-    SourceOptions, Symbol, SymbolId, Tape, Tick, TickError,
+    Followed, Frame, KeyProgress, Names, Now, Outcome, Replica, Run, Seq, Sequenced, Sequencer,
+    SourceId, SourceOptions, Symbol, SymbolId, Tape, Tick, TickError,
 };
 
 use crate::disk::{DiskTape, Opened};
@@ -40,8 +40,10 @@ const ENTRIES_PER_WRITE: usize = 512;
 /// log advances.
 pub(crate) struct Log {
     state: Mutex<LogState>,
-    /// The tape in memory, to see its newest entry without a lock.
+    /// The tape in memory, to read what readers may see without a lock. Its own head stays where it
+    /// is.
     shared: Tape,
+    names: Arc<Names>,
     wakers: OnceLock<Vec<Arc<Doorbell>>>,
     tape: Option<DiskTape>,
     /// The tape on disk for reading only: that of the live market, for a delayed one.
@@ -100,6 +102,7 @@ impl Log {
     fn of(state: LogState, tape: Option<DiskTape>) -> Self {
         Self {
             shared: state.sequencer.tape().clone(),
+            names: state.sequencer.names(),
             state: Mutex::new(state),
             wakers: OnceLock::new(),
             archive: tape.clone(),
@@ -118,9 +121,20 @@ impl Log {
         self.shared.visible()
     }
 
-    /// Returns the tape in memory, to read entries that readers may see without a lock.
-    pub(crate) const fn shared(&self) -> &Tape {
-        &self.shared
+    /// Returns the position before the oldest entry in memory, without a lock.
+    pub(crate) fn start(&self) -> Seq {
+        self.shared.start()
+    }
+
+    /// Returns the first entries after `from` that readers may see, without a lock. `None` if there
+    /// are none, or if they are no longer in memory.
+    pub(crate) fn run(&self, from: Seq) -> Option<Run> {
+        self.shared.visible_run(from)
+    }
+
+    /// Returns the names of all symbols, to read them without a lock.
+    pub(crate) const fn names(&self) -> &Arc<Names> {
+        &self.names
     }
 
     /// Returns the tape on disk.
@@ -306,11 +320,19 @@ impl Log {
 
     /// Brings `replica` to the head of the log, without a lock if it is not too far behind.
     pub(crate) fn advance(&self, replica: &mut Replica) {
+        let mut piece = TICKS_PER_LOCK;
         while replica.catch_up().is_err() {
-            let mut next = Some(0);
-            while let Some(from) = next {
-                next = self.read(|log| log.copy_market(replica, from, TICKS_PER_LOCK));
+            let mut copy = |from| self.read(|log| log.copy_market(replica, from, piece));
+            let mut next = copy(0);
+            if next.is_none() {
+                // The whole copy is as of one position.
+                return;
             }
+            while let Some(from) = next {
+                next = copy(from);
+            }
+            // If the publishers were faster than the copy, the next one is made in larger pieces.
+            piece *= 2;
         }
     }
 

@@ -17,6 +17,9 @@ const MAX_CHUNK: usize = 256;
 /// read, is a small part of its memory.
 const MIN_CHUNKS: usize = 64;
 
+/// An entry seldom takes more memory, in bytes.
+const LARGE_ENTRY: usize = 1024;
+
 /// Maximum number of entries of a tape, whatever its limits: 2^28, which takes 8 MiB for the places
 /// of the chunks.
 const MAX_ENTRIES: usize = 1 << 28;
@@ -53,7 +56,8 @@ impl Ring {
         let max_entries = max_entries
             .min(max_bytes / ENTRY_OVERHEAD)
             .clamp(1, MAX_ENTRIES);
-        let chunk = (max_entries / MIN_CHUNKS).clamp(1, MAX_CHUNK);
+        let chunk = max_entries.min(max_bytes / LARGE_ENTRY) / MIN_CHUNKS;
+        let chunk = chunk.clamp(1, MAX_CHUNK);
         let shift = chunk.ilog2();
         // The oldest chunk and the newest one may have only a part of the entries.
         let places = (max_entries >> shift) + 2;

@@ -43,6 +43,7 @@ fn a_tape_is_bounded_in_entries() {
     assert_eq!(numbers(tape, 10).unwrap(), [0; 0]);
     assert_eq!(numbers(tape, 99).unwrap(), [0; 0]);
     assert_eq!(numbers(tape, 6), None);
+    assert_eq!(tape.readable_start(), Seq::new(7));
     assert!(tape.reaches_back_to(Seq::new(7)) && !tape.reaches_back_to(Seq::new(6)));
 }
 
@@ -166,4 +167,11 @@ fn readers_follow_without_a_lock() {
             writer.show();
         }
     });
+}
+
+#[test]
+fn a_new_reader_begins_a_little_after_the_oldest_entry() {
+    let start = |pushes| writer(640, usize::MAX, pushes).tape().readable_start();
+    assert_eq!(start(640), Seq::ZERO);
+    assert_eq!(start(641), Seq::new(11));
 }

@@ -11,6 +11,9 @@ use crate::answers::{Cut, PIECE_BYTES, Pull};
 use crate::disk::{DiskTape, ReadError, Skipped};
 use crate::hub::Hub;
 
+/// Number of entries that are read from memory before other tasks have their turn.
+const ENTRIES_PER_TURN: u64 = 1024;
+
 /// Checks whether the range includes all times.
 fn is_everything((from, to): (Time, Time)) -> bool {
     from == Time::default() && to == Time::default().saturating_add(std::time::Duration::MAX)
@@ -106,24 +109,34 @@ impl Export {
         }
     }
 
-    /// Continues reading from memory, up to some hundred entries.
+    /// Continues reading from memory, up to about a thousand entries or up to one piece of output.
     fn read_memory(&mut self) -> Result<(), Cut> {
-        let tape = self.hub.log().shared();
-        let at = self.at.unwrap_or_else(|| tape.start());
-        self.at = Some(at);
-        if at >= self.until {
-            return Ok(());
-        }
-        let run = tape.visible_run(at);
-        let run = run.ok_or(Cut::Unreadable(ReadError::Expired))?;
-        for (seq, entry) in run.entries().take_while(|(seq, _)| *seq <= self.until) {
-            self.at = Some(seq);
-            if entry.symbol == self.symbol.1
-                && let Some(frame) = entry.kind.frame()
-            {
-                self.format.write(frame.json(), self.range, &mut self.out);
+        let log = self.hub.log();
+        let begin = self.at;
+        let from = begin.unwrap_or_else(|| log.start());
+        let mut at = from;
+        while at < self.until
+            && at.get() - from.get() < ENTRIES_PER_TURN
+            && self.out.len() < PIECE_BYTES
+        {
+            let Some(run) = log.run(at) else {
+                if begin.is_none() && at == from {
+                    // The oldest entries were dropped before the export read anything. The next
+                    // call starts at the new beginning.
+                    return Ok(());
+                }
+                return Err(Cut::Unreadable(ReadError::Expired));
+            };
+            for (seq, entry) in run.entries().take_while(|(seq, _)| *seq <= self.until) {
+                at = seq;
+                if entry.symbol == self.symbol.1
+                    && let Some(frame) = entry.kind.frame()
+                {
+                    self.format.write(frame.json(), self.range, &mut self.out);
+                }
             }
         }
+        self.at = Some(at);
         Ok(())
     }
 

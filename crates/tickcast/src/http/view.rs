@@ -23,8 +23,8 @@ use crate::hub::Hub;
 use crate::stats::{HubStats, SourceStats};
 pub(super) use streams::{AcceptedStream, OpenStreams, WantedStream};
 
-/// Maximum number of names that are copied at once. The market is locked during the copy.
-const NAMES_PER_LOCK: usize = 1024;
+/// Maximum number of names that are copied before other tasks run.
+const NAMES_PER_CHUNK: usize = 1024;
 
 /// Delay before a client that is not known yet comes back, in seconds.
 const UNKNOWN_RETRY_AFTER: u32 = 5;
@@ -315,14 +315,12 @@ impl Symbols<'_> {
             return self.named(after, permitted.names());
         }
         let patterns = permitted.map_or(0, Filter::patterns);
-        let most = COMPARISONS.checked_div(patterns).unwrap_or(NAMES_PER_LOCK);
-        let chunk: Vec<_> = self.view.hub.log().read(|log| {
-            let names = log.market().names_after(after);
-            let names = names.take(most.clamp(1, NAMES_PER_LOCK));
-            names
-                .map(|(symbol, id)| MarketSymbol { symbol, id })
-                .collect()
-        });
+        let most = COMPARISONS.checked_div(patterns).unwrap_or(NAMES_PER_CHUNK);
+        let names = self.view.hub.log().names().after(after);
+        let names = names.take(most.clamp(1, NAMES_PER_CHUNK));
+        let chunk: Vec<_> = names
+            .map(|(symbol, id)| MarketSymbol { symbol, id })
+            .collect();
         self.after = chunk.last().map(|last| Some(last.symbol));
         if chunk.is_empty() {
             return None;

@@ -240,7 +240,7 @@ fn seed(live: &Hub, start: Seq, restore: &mut Restore) {
 /// Takes over entries from the memory of the live market.
 fn follow_memory(live: &Hub, market: &Hub, release: Release) -> Turn {
     let from = market.head().1;
-    let Some(run) = live.log().shared().visible_run(from) else {
+    let Some(run) = live.log().run(from) else {
         return Turn::Lost;
     };
     let released = run.entries().take_while(|(seq, _)| *seq <= release.until);

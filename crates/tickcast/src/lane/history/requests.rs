@@ -23,7 +23,7 @@ impl<S: Sink> Lane<S> {
 
     /// Returns the position before the oldest available tick.
     pub(in crate::lane) fn floor(&self) -> Seq {
-        let in_memory = self.replica.tape().start();
+        let in_memory = self.replica.tape().readable_start();
         self.archive
             .as_ref()
             .map_or(in_memory, |tape| in_memory.min(tape.start()))
