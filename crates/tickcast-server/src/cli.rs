@@ -133,6 +133,14 @@ pub(crate) struct Layer {
     #[arg(long, env = "TICKCAST_DRAIN", value_name = "TIME")]
     pub(crate) drain: Option<HumanDuration>,
 
+    /// Number of lanes: threads that serve the streams, 1 to 256 [default: one per core]
+    #[arg(long, env = "TICKCAST_LANES", value_name = "N")]
+    pub(crate) lanes: Option<usize>,
+
+    /// Keep each lane on one core; for a machine that does nothing else
+    #[arg(long, env = "TICKCAST_PIN_LANES", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) pin_lanes: Option<bool>,
+
     /// Minimum time between two writes to a stream while ticks keep arriving, 1ms to 1day
     /// [default: 5ms]
     #[arg(long, env = "TICKCAST_FLUSH_INTERVAL", value_name = "TIME")]

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::middleware;
 use axum::serve::Listener;
 use ipnet::IpNet;
-use tickcast::Hub;
+use tickcast::{Hub, LaneThreads};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -82,6 +82,7 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
         .stale_after(settings.stale_after.0);
     let publishers = auth::require(PublishTokens::new(tokens), posted.router());
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    hub.start_lanes();
     let running = Arc::new(SourceManager::start(settings.sources, &hub, &stop, &tasks));
     let listeners = settings.tls.iter().chain(&settings.admin_tls);
     let certificates: Vec<_> = listeners.map(|tls| Arc::clone(&tls.certificates)).collect();
@@ -182,6 +183,11 @@ fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
         .max_buffered_bytes(settings.max_buffered_bytes)
         .max_send_buffer_bytes(settings.max_send_buffer_bytes)
         .max_prepared_streams(settings.max_prepared_streams)
+        .lanes(settings.lanes)
+        .lane_threads(match settings.pin_lanes {
+            true => LaneThreads::Pinned,
+            false => LaneThreads::Own,
+        })
         .flush_interval(settings.flush_interval.0)
         .max_lag(settings.max_lag.0)
         .require_viewer(settings.access.by_token())

@@ -53,6 +53,8 @@ pub(crate) struct Settings {
     /// The origins whose pages may read with the logins of their visitors.
     pub(crate) origins: Origins,
     pub(crate) drain: HumanDuration,
+    pub(crate) lanes: usize,
+    pub(crate) pin_lanes: bool,
     pub(crate) flush_interval: HubDuration,
     pub(crate) max_lag: HubDuration,
     pub(crate) io_backend: IoBackend,
@@ -175,6 +177,9 @@ impl Settings {
             file.drain,
             HumanDuration::from_secs(8),
         );
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let lanes = layers.pick("lanes", flags.lanes, file.lanes, cores.min(256));
+        let pin_lanes = layers.pick("pin_lanes", flags.pin_lanes, file.pin_lanes, false);
         let flush_interval = layers.pick(
             "flush_interval",
             flags.flush_interval,
@@ -248,6 +253,8 @@ impl Settings {
             access,
             origins,
             drain,
+            lanes,
+            pin_lanes,
             flush_interval,
             max_lag,
             io_backend,

@@ -13,6 +13,7 @@ mod not_prepared;
 #[cfg(feature = "http")]
 mod open_rate;
 mod overload;
+mod pinning;
 mod prepared_streams;
 mod revocation;
 mod subjects;
@@ -27,7 +28,7 @@ use std::time::Duration;
 
 use tickcast_core::{Cursor, Epoch, Now, Seq, Sequencer, SourceId, TickError, Time};
 
-pub use builder::{BuildError, HubBuilder};
+pub use builder::{BuildError, HubBuilder, LaneThreads};
 use delayed_market::DelayedMarket;
 pub(crate) use delayed_market::NoMarket;
 use filters::Filters;

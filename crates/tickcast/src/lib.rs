@@ -84,7 +84,7 @@ pub mod stats;
 mod subscription;
 
 pub use events::Events;
-pub use hub::{Hub, HubBuilder};
+pub use hub::{Hub, HubBuilder, LaneThreads};
 pub use lane::IoBackend;
 pub use overload::OverloadStep;
 pub use publisher::{FeedReporter, Publisher};

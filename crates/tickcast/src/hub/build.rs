@@ -175,7 +175,10 @@ mod tests {
             long,
             "flush_interval cannot be 86401s: the range is 1 ms to 1 day"
         );
-        assert_eq!(refused(Hub::builder().lanes(0)), "lanes cannot be 0");
+        assert_eq!(
+            refused(Hub::builder().lanes(0)),
+            "lanes cannot be 0: the range is 1 to 256"
+        );
         let least = Hub::builder()
             .keep_alive(Duration::from_millis(1))
             .write_timeout(day)

@@ -25,6 +25,9 @@ const KEPT_BYTES: usize = 256 << 20;
 /// Default maximum number of prepared streams.
 const PREPARED_STREAMS: usize = 10_000;
 
+/// Maximum number of lanes.
+const MAX_LANES: usize = 256;
+
 /// Shortest and longest duration of a setting. With a shorter time, a lane would never rest. A
 /// longer time means never, and sums of times must not overflow.
 const TIMES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
@@ -55,13 +58,28 @@ pub struct HubBuilder {
     pub(super) max_opens_per_address: Option<u32>,
     pub(super) flush_interval: Duration,
     pub(super) lanes: usize,
-    pub(super) dedicated_threads: bool,
+    pub(super) lane_threads: LaneThreads,
     pub(super) io_backend: IoBackend,
     pub(super) require_viewer: bool,
     /// The delays of the delayed markets, in order.
     pub(super) delays: Vec<Duration>,
     /// How far this market is behind. Zero: it is live.
     pub(super) delay: Duration,
+}
+
+/// The threads on which the lanes of a hub run. Passed to [`HubBuilder::lane_threads`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum LaneThreads {
+    /// Each lane is a task on the runtime of the first reader. A flush writes to all streams of the
+    /// lane before other tasks of this thread can run.
+    #[default]
+    Runtime,
+    /// Each lane has a thread of its own, which suits a program with thousands of streams.
+    Own,
+    /// Each lane has a thread of its own, which stays on one core: the first lane on the first core
+    /// that the program may use. Only on Linux; elsewhere the same as `Own`.
+    Pinned,
 }
 
 impl Default for HubBuilder {
@@ -86,8 +104,10 @@ impl Default for HubBuilder {
             max_streams_per_address: None,
             max_opens_per_address: None,
             flush_interval: Duration::from_millis(5),
-            lanes: std::thread::available_parallelism().map_or(1, usize::from),
-            dedicated_threads: false,
+            lanes: std::thread::available_parallelism()
+                .map_or(1, usize::from)
+                .min(MAX_LANES),
+            lane_threads: LaneThreads::Runtime,
             io_backend: IoBackend::Auto,
             require_viewer: false,
             delays: Vec::new(),
@@ -197,13 +217,9 @@ impl HubBuilder {
         self
     }
 
-    /// Sets whether each lane runs on its own thread. Otherwise each lane is a task on the runtime
-    /// of the first reader. Default: false.
-    ///
-    /// Use dedicated threads for a program with thousands of streams. A flush writes to all streams
-    /// before other tasks can run.
-    pub const fn dedicated_threads(mut self, threads: bool) -> Self {
-        self.dedicated_threads = threads;
+    /// Sets on which threads the lanes run. Default: [`LaneThreads::Runtime`].
+    pub const fn lane_threads(mut self, threads: LaneThreads) -> Self {
+        self.lane_threads = threads;
         self
     }
 
@@ -215,7 +231,8 @@ impl HubBuilder {
         self
     }
 
-    /// Sets the number of lanes that serve the streams, at least one. Default: one lane per core.
+    /// Sets the number of lanes that serve the streams, 1 to 256. Default: one lane per core. More
+    /// lanes than cores make nothing faster.
     pub const fn lanes(mut self, lanes: usize) -> Self {
         self.lanes = lanes;
         self
@@ -278,8 +295,8 @@ impl HubBuilder {
         if let Some((setting, value)) = times.into_iter().find(|(_, time)| !TIMES.contains(time)) {
             return Err(BuildError::Time { setting, value });
         }
-        if self.lanes == 0 {
-            return Err(BuildError::NoLanes);
+        if !(1..=MAX_LANES).contains(&self.lanes) {
+            return Err(BuildError::Lanes(self.lanes));
         }
         if let Some(delay) = self.delays.iter().find(|delay| !DELAYS.contains(delay)) {
             return Err(BuildError::Delay(*delay));
@@ -309,9 +326,9 @@ pub enum BuildError {
         /// The value of the setting.
         value: Duration,
     },
-    /// The number of lanes is zero.
-    #[error("lanes cannot be 0")]
-    NoLanes,
+    /// The number of lanes is not from 1 to 256. Contains the number.
+    #[error("lanes cannot be {0}: the range is 1 to {MAX_LANES}")]
+    Lanes(usize),
     /// The tape on disk cannot be opened. Contains the reason.
     #[cfg(feature = "tape")]
     #[error(transparent)]

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{HubBuilder, Inner};
+use super::pinning::pin_thread;
+use super::{Hub, HubBuilder, Inner, LaneThreads};
 use crate::lane::{
     BodySlot, Command, HandedOffSocket, HistoryReader, Inbox, Lane, LaneHandle, NewStream,
     SocketWriter, StreamLimits, Task,
@@ -15,6 +16,17 @@ use crate::subscription::Subscription;
 /// its own bookkeeping.
 #[cfg(feature = "http")]
 const SEND_BUFFER: std::ops::RangeInclusive<usize> = (16 << 10)..=(128 << 10);
+
+impl Hub {
+    /// Starts the lanes now, and not with the first stream. A lane of [`LaneThreads::Runtime`] runs
+    /// on the runtime of the caller.
+    ///
+    /// # Panics
+    /// If the lanes need a runtime and there is none.
+    pub fn start_lanes(&self) {
+        self.0.started_lanes();
+    }
+}
 
 impl Inner {
     /// Opens a stream for an HTTP body.
@@ -44,9 +56,14 @@ impl Inner {
         share.clamp(*SEND_BUFFER.start(), *SEND_BUFFER.end())
     }
 
+    /// Returns the lanes. The first call starts them.
+    fn started_lanes(&self) -> &[LaneHandle] {
+        self.lanes.get_or_init(|| self.start_lanes())
+    }
+
     /// Returns the lane with the fewest streams and assigns one more stream to it.
     pub(super) fn next_lane(&self) -> Arc<Inbox> {
-        let lanes = self.lanes.get_or_init(|| self.start_lanes());
+        let lanes = self.started_lanes();
         match lanes
             .iter()
             .min_by_key(|lane| (lane.inbox.is_closed(), lane.stats.assigned()))
@@ -70,7 +87,7 @@ impl Inner {
             max_buffered_bytes,
             flush_interval,
             lanes,
-            dedicated_threads,
+            lane_threads,
             io_backend,
             delay,
             ..
@@ -116,10 +133,10 @@ impl Inner {
                     flush_interval,
                     overload: self.overload.clone(),
                 };
-                if dedicated_threads {
-                    start_thread(number, task);
-                } else {
-                    tokio::spawn(task.run());
+                match lane_threads {
+                    LaneThreads::Runtime => drop(tokio::spawn(task.run())),
+                    LaneThreads::Own => start_thread(number, false, task),
+                    LaneThreads::Pinned => start_thread(number, true, task),
                 }
                 handle
             })
@@ -134,17 +151,22 @@ impl Inner {
     }
 }
 
-/// Runs a lane on a dedicated thread, so that its long flushes do not delay other tasks.
-fn start_thread(number: usize, task: Task) {
+/// Runs a lane on a thread of its own, so that its long flushes do not delay other tasks.
+fn start_thread(number: usize, pinned: bool, task: Task) {
     let inbox = Arc::clone(&task.inbox);
-    let run = move || match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime.block_on(task.run()),
-        Err(error) => {
-            tracing::error!(%error, "the runtime of a lane failed to start; the lane is closed");
-            task.inbox.close();
+    let run = move || {
+        if pinned {
+            pin_thread(number);
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        match runtime {
+            Ok(runtime) => runtime.block_on(task.run()),
+            Err(error) => {
+                tracing::error!(%error, "the runtime of a lane failed to start; the lane is closed");
+                task.inbox.close();
+            }
         }
     };
     if let Err(error) = std::thread::Builder::new()
