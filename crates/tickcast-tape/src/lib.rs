@@ -20,6 +20,7 @@ mod repair;
 mod segment;
 mod segment_set;
 mod snapshot;
+mod spare;
 mod writer;
 
 use std::time::Duration;

@@ -4,13 +4,14 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tickcast_core::{Digest, Seq, Time};
 
 use crate::bytes::{u32_at, u64_at};
+use crate::spare::Spare;
 
 /// Length of the header of a segment: a mark, a version, the sequence number of the first entry, a
 /// checksum.
@@ -39,6 +40,8 @@ pub(crate) struct Segment {
     index: Mutex<Vec<Stride>>,
     /// Digest of the tape before the first entry.
     before: Digest,
+    /// Whether the disk has confirmed that the file is in its folder.
+    pub(crate) listed: AtomicBool,
     /// Time at which this process created or opened the segment.
     pub(crate) since: Instant,
 }
@@ -74,6 +77,26 @@ pub(crate) struct Part {
 }
 
 impl Segment {
+    /// Makes a segment of the spare, if it is ready. It has `room` bytes.
+    pub(crate) fn of_spare(
+        (spare, folder): (&Spare, &Path),
+        (first, before): (Seq, Digest),
+        room: u64,
+    ) -> Option<Self> {
+        let path = path(folder, first);
+        let file = spare.take(folder, &path)?;
+        // If a crash loses the header, it also loses the data after it: the disk confirms them
+        // together.
+        if file.write_all_at(&head(first), 0).is_err() {
+            let _ = std::fs::remove_file(&path);
+            return None;
+        }
+        let segment = Self::of(path, file, (first, before));
+        segment.room.store(room, Ordering::Release);
+        segment.listed.store(false, Ordering::Release);
+        Some(segment)
+    }
+
     /// Creates a segment and reserves `room` bytes on the disk.
     pub(crate) fn create(
         folder: &Path,
@@ -114,6 +137,7 @@ impl Segment {
             last: AtomicU64::new(last),
             index: Mutex::default(),
             before,
+            listed: AtomicBool::new(true),
             since: Instant::now(),
         }
     }
@@ -133,6 +157,13 @@ impl Segment {
         reserve(&self.file, room)?;
         self.room.store(room, Ordering::Release);
         Ok(())
+    }
+
+    /// Releases the reserved bytes that a complete segment does not use.
+    pub(crate) fn release(&self) {
+        if let Err(error) = self.file.set_len(self.written()) {
+            tracing::warn!(%error, "the unused space of a segment cannot be released");
+        }
     }
 
     pub(crate) fn last(&self) -> Seq {
@@ -247,7 +278,7 @@ pub(crate) fn check_head(bytes: &[u8], first: Seq) -> Result<std::cmp::Ordering,
 }
 
 /// Reserves `bytes` bytes for the file.
-fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+pub(crate) fn reserve(file: &File, bytes: u64) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, bytes) {
         // Not every file system supports this. Without support, a full disk is only detected by a

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use crate::data_dir::{DataDir, same_file};
 use crate::error::AppendError;
 use crate::segment::Segment;
+use crate::spare::Spare;
 use crate::{Options, Sync};
 
 /// Interval between checks of the directory. A publisher gets an error at most one second after the
@@ -26,6 +27,7 @@ pub(crate) struct SegmentSet {
     pub(crate) options: Options,
     /// Oldest first; the last segment is being written.
     segments: RwLock<VecDeque<Arc<Segment>>>,
+    pub(crate) spare: Spare,
     /// Sequence number up to which the disk has confirmed everything.
     durable: watch::Sender<Seq>,
     /// Sequence number of the newest snapshot: a restart would start here.
@@ -59,6 +61,7 @@ impl SegmentSet {
             epoch,
             options,
             segments,
+            spare: Spare::default(),
             durable,
             base,
             broken,
@@ -205,6 +208,9 @@ impl SegmentSet {
             let last = segment.last();
             let written = segment.written();
             if segment.durable.load(Ordering::Relaxed) < written {
+                if !segment.listed.load(Ordering::Acquire) {
+                    self.confirm_folder();
+                }
                 if let Err(error) = segment.file.sync_data() {
                     return self.poison(&error);
                 }
@@ -216,6 +222,17 @@ impl SegmentSet {
         self.durable.send_if_modified(|durable| {
             std::mem::replace(durable, confirmed.max(*durable)) < confirmed
         });
+    }
+
+    /// Makes the disk confirm which segments there are.
+    pub(crate) fn confirm_folder(&self) {
+        let segments = self.segments();
+        match self.folder.confirm() {
+            Ok(()) => segments
+                .iter()
+                .for_each(|segment| segment.listed.store(true, Ordering::Release)),
+            Err(error) => self.poison(&error),
+        }
     }
 
     /// Sets the sequence number at which a restart would start.

@@ -14,6 +14,7 @@ use super::*;
 
 mod format;
 mod skipping;
+mod spares;
 
 /// A publisher, as the library implements it.
 struct Log {

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
 use tickcast_core::{Digest, KeyProgress, Recorded, Seq, Time};
@@ -12,6 +12,7 @@ use crate::block::{BlockBuilder, HEAD, MAX_KEY_RECORD_BYTES, MAX_RECORD_BYTES, S
 use crate::error::AppendError;
 use crate::segment::Segment;
 use crate::segment_set::SegmentSet;
+use crate::spare::{self, SpareWork};
 
 /// A segment accepts entries for at most the retention time divided by this number.
 const SEGMENTS_PER_RETENTION_TIME: u32 = 16;
@@ -28,7 +29,11 @@ pub struct Writer {
     builder: BlockBuilder,
     /// Receives a message when a segment is complete.
     segment_sealed: Sender<()>,
-    /// The sync thread, and the thread that watches the directory.
+    /// The work of the spare. `None` when the tape is closed.
+    spare_work: Option<Sender<SpareWork>>,
+    /// Whether the spare was asked for.
+    spare_asked: bool,
+    /// The sync thread, the thread that watches the directory, and the thread of the spare.
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -47,6 +52,11 @@ impl Writer {
         let watching = std::thread::Builder::new()
             .name("tape-watch".to_owned())
             .spawn(move || watcher.watch_until_closed())?;
+        let spares = Arc::clone(&segments);
+        let (spare_work, work) = channel();
+        let preparing = std::thread::Builder::new()
+            .name("tape-next".to_owned())
+            .spawn(move || spare::run(&spares, &work))?;
         let next = segment.last().next();
         let mut builder = BlockBuilder::default();
         builder.clear();
@@ -57,7 +67,9 @@ impl Writer {
             digest,
             builder,
             segment_sealed,
-            threads: vec![syncing, watching],
+            spare_work: Some(spare_work),
+            spare_asked: false,
+            threads: vec![syncing, watching, preparing],
         })
     }
 
@@ -69,34 +81,49 @@ impl Writer {
         self.segments.ensure_writable()?;
         let needed = (HEAD + entries * MAX_RECORD_BYTES + MAX_KEY_RECORD_BYTES) as u64;
         let size = self.segments.options.segment_bytes();
-        if self.segment.written() + needed <= self.segment.room() && !self.is_old() {
+        let written = self.segment.written();
+        if !self.spare_asked && (written > self.segment.room() / 2 || self.is_old(2)) {
+            self.spare_asked = true;
+            self.send_spare_work(SpareWork::Prepare);
+        }
+        if written + needed <= self.segment.room() && !self.is_old(1) {
             return Ok(());
         }
         if self.segment.room() < size {
             // There was no space when the segment was opened.
             return self.segment.reserve(size).map_err(AppendError::Full);
         }
-        let start = (self.next, self.digest);
-        let fresh =
-            Segment::create(&self.segments.folder.path, start, size).map_err(AppendError::Full)?;
-        if let Err(error) = self.segment.file.set_len(self.segment.written()) {
-            tracing::warn!(%error, "the unused space of a segment cannot be released");
-        }
-        self.segment = Arc::new(fresh);
+        let (start, folder) = ((self.next, self.digest), &self.segments.folder.path);
+        let spare = Segment::of_spare((&self.segments.spare, folder), start, size);
+        let is_spare = spare.is_some();
+        let fresh = match spare {
+            Some(fresh) => fresh,
+            None => Segment::create(folder, start, size).map_err(AppendError::Full)?,
+        };
+        let before = std::mem::replace(&mut self.segment, Arc::new(fresh));
         self.segments.push(Arc::clone(&self.segment));
-        if let Err(error) = self.segments.folder.confirm() {
-            self.segments.poison(&error);
+        self.spare_asked = false;
+        if is_spare {
+            self.send_spare_work(SpareWork::Used(before));
+        } else {
+            before.release();
+            self.segments.confirm_folder();
         }
         let _ = self.segment_sealed.send(());
         self.segments.ensure_writable()
     }
 
-    /// Checks whether the segment must end although it has space. Retention can only remove
-    /// complete segments.
-    fn is_old(&self) -> bool {
+    fn send_spare_work(&self, work: SpareWork) {
+        // The thread ends only when the tape is closed.
+        let _ = self.spare_work.as_ref().map(|spare| spare.send(work));
+    }
+
+    /// Checks whether the segment must end although it has space, or a part of the time before that
+    /// is over. Retention can only remove complete segments.
+    fn is_old(&self, part: u32) -> bool {
         let retention_time = self.segments.options.retention_time;
         self.segment.last() >= self.segment.first
-            && self.segment.since.elapsed() > retention_time / SEGMENTS_PER_RETENTION_TIME
+            && self.segment.since.elapsed() > retention_time / (SEGMENTS_PER_RETENTION_TIME * part)
     }
 
     /// Adds an entry to the next block.
@@ -142,6 +169,7 @@ impl Writer {
     /// Makes the disk confirm everything, and records that the tape was closed cleanly.
     fn close(&mut self) {
         self.segments.close();
+        self.spare_work = None;
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the tape has panicked");
