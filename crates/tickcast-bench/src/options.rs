@@ -37,6 +37,10 @@ pub struct Options {
     /// Number of symbols that each stream requests, a different choice for each stream, at most
     /// [`symbols`](Self::symbols). Default: all.
     pub symbols_per_stream: Option<usize>,
+    /// Number of these streams that request all symbols whatever
+    /// [`symbols_per_stream`](Self::symbols_per_stream) is, at most [`streams`](Self::streams).
+    /// Default: 0.
+    pub wide: usize,
     /// Decodes only every Nth stream and counts only the bytes of the others; at least 1. Default
     /// 1.
     pub sample_every: usize,
@@ -86,6 +90,7 @@ impl Options {
             rate: 1000.0,
             symbols: 100,
             symbols_per_stream: None,
+            wide: 0,
             sample_every: 1,
             window: Duration::from_secs(10),
             warm_up: Duration::from_secs(2),
@@ -124,11 +129,11 @@ impl Options {
             let problem = format!("is more than the number of symbols ({})", self.symbols);
             return wrong("symbols_per_stream", problem);
         }
-        if self.stalled > self.streams {
-            return wrong(
-                "stalled",
-                format!("is more than the number of streams ({})", self.streams),
-            );
+        for (name, part) in [("stalled", self.stalled), ("wide", self.wide)] {
+            if part > self.streams {
+                let problem = format!("is more than the number of streams ({})", self.streams);
+                return wrong(name, problem);
+            }
         }
         Ok(())
     }

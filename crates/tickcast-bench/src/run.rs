@@ -110,9 +110,10 @@ impl<'a> Bench<'a> {
         let mut readers = Readers::new(self.server, *load)?;
         let mut expected = 0;
         for number in 0..options.streams {
-            let selection = options
+            let each = options
                 .symbols_per_stream
-                .map(|each| load.selection(number, each));
+                .filter(|_| number >= options.wide);
+            let selection = each.map(|each| load.selection(number, each));
             let request = self.request(selection.as_deref());
             if number >= live {
                 readers.open_stalled(request)?;

@@ -40,6 +40,7 @@ impl From<BenchArgs> for Options {
             rate: args.rate,
             symbols: args.symbols,
             symbols_per_stream: args.symbols_per_stream,
+            wide: args.wide,
             sample_every: args.sample_every,
             window: args.seconds.0,
             warm_up: args.warm_up.0,

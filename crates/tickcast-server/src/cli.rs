@@ -498,6 +498,10 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N")]
     pub(crate) symbols_per_stream: Option<usize>,
 
+    /// Number of these streams that request all symbols all the same
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) wide: usize,
+
     /// Decode only every Nth stream and count only the bytes of the others, if decoding all streams
     /// is too much for one core
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]

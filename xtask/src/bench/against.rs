@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use super::cases::Figure::{self, KibPerStream, P99, PerCpuSecond, PerSecond};
+use super::cases::Figure::{self, KibPerStream, P50, P99, PerCpuSecond, PerSecond};
 use super::cases::{Bound, CASES, ServerKind};
 use super::runner::Runner;
 use super::table::{median, short};
@@ -19,7 +19,7 @@ use crate::workspace::{cargo, target};
 const PAIRS: usize = 10;
 
 /// The figures that must not become worse, with their cases.
-const COMPARED: [(&str, Figure); 11] = [
+const COMPARED: [(&str, Figure); 17] = [
     ("P1", PerCpuSecond),
     ("P1", P99),
     ("P2", PerCpuSecond),
@@ -31,6 +31,12 @@ const COMPARED: [(&str, Figure); 11] = [
     ("P7b", P99),
     ("P8", PerSecond),
     ("P9", PerSecond),
+    ("P13", P50),
+    ("S1", PerCpuSecond),
+    ("S1", P99),
+    ("S2a", PerCpuSecond),
+    ("S2b", PerCpuSecond),
+    ("S5", PerCpuSecond),
 ];
 
 /// Maximum ratio of the instructions of each operation.
@@ -121,7 +127,7 @@ fn ratios(reports: &[Reports; 2], faults: &mut Vec<String>) -> String {
 /// Returns the bound of a figure's ratio that counts as no regression.
 const fn regression_bound(figure: Figure) -> Bound {
     match figure {
-        P99 => Bound::AtMost(1.15),
+        P50 | P99 => Bound::AtMost(1.15),
         PerCpuSecond | PerSecond => Bound::AtLeast(0.97),
         KibPerStream | Figure::Missing | Figure::Growth => Bound::AtMost(1.0 / 0.97),
     }

@@ -27,6 +27,8 @@ pub(super) enum Figure {
     PerCpuSecond,
     /// Accepted ticks or opened streams, per second.
     PerSecond,
+    /// The median of the delay, in milliseconds.
+    P50,
     /// The 99th percentile of the delay, in milliseconds.
     P99,
     /// Resident memory per stream, in KiB.
@@ -64,7 +66,7 @@ pub(super) enum Bound {
 }
 
 use Bound::{AtLeast, AtMost};
-use Figure::{Growth, KibPerStream, Missing, P99, PerCpuSecond, PerSecond};
+use Figure::{Growth, KibPerStream, Missing, P50, P99, PerCpuSecond, PerSecond};
 use Reference::{Itself, Times};
 use ServerKind::{Floor, Nchan, Textbook, Tickcast};
 
@@ -72,7 +74,7 @@ use ServerKind::{Floor, Nchan, Textbook, Tickcast};
 const FULL_TAPE: &str = "--tape-ticks 400";
 
 /// Every load.
-pub(super) const CASES: [Case; 9] = [
+pub(super) const CASES: [Case; 14] = [
     Case {
         name: "P1",
         what: "1,000 streams, 100 single ticks a second to each",
@@ -136,10 +138,45 @@ pub(super) const CASES: [Case; 9] = [
         server: "",
         servers: &[Tickcast],
     },
+    Case {
+        name: "P13",
+        what: "one stream, one tick a second, nothing else",
+        load: "--streams 1 --symbols 1 --rate 1 --warm-up 1s --seconds 30s",
+        server: "",
+        servers: &[Floor, Textbook, Nchan, Tickcast],
+    },
+    Case {
+        name: "S1",
+        what: "100,000 symbols at 20,000 ticks a second, 10,000 streams of 20 each and 100 streams of all",
+        load: "--streams 10100 --wide 100 --symbols 100000 --symbols-per-stream 20 --rate 20000 --sample-every 10 --warm-up 2s --seconds 5s",
+        server: "",
+        servers: &[Tickcast],
+    },
+    Case {
+        name: "S2a",
+        what: "simple streams of all of 100,000 symbols, opened as fast as the server answers, closed after the snapshot",
+        load: "--churn --symbols 100000 --warm-up 1s --seconds 10s",
+        server: "",
+        servers: &[Tickcast],
+    },
+    Case {
+        name: "S2b",
+        what: "the same with resumable streams",
+        load: "--churn --symbols 100000 --stream-path /v1/stream --warm-up 1s --seconds 10s",
+        server: "",
+        servers: &[Tickcast],
+    },
+    Case {
+        name: "S5",
+        what: "P4 with `rate=2`: each stream receives the newest of its 10 symbols twice a second",
+        load: "--streams 10000 --symbols 1000 --symbols-per-stream 10 --rate 5000 --stream-path /prices/stream?symbols={symbols}&rate=2 --warm-up 2s --seconds 5s",
+        server: "",
+        servers: &[Tickcast],
+    },
 ];
 
 /// Every required value.
-pub(super) const REQUIREMENTS: [Requirement; 17] = [
+pub(super) const REQUIREMENTS: [Requirement; 21] = [
     requirement(
         "P1",
         "P1",
@@ -220,6 +257,18 @@ pub(super) const REQUIREMENTS: [Requirement; 17] = [
         AtLeast(8_000.0),
         Some(AtLeast(15_000.0)),
     ),
+    requirement("P13", "P13", P50, Times(Textbook), AtMost(1.0), None),
+    requirement("S1", "S1", Missing, Itself, AtMost(0.0), None),
+    // 500 streams in 20 seconds of one core.
+    requirement("S2", "S2b", PerCpuSecond, Itself, AtLeast(25.0), None),
+    requirement(
+        "S2",
+        "S2b",
+        PerCpuSecond,
+        Reference::Case("S2a"),
+        AtLeast(1.0 / 1.3),
+        None,
+    ),
 ];
 
 const fn requirement(
@@ -256,6 +305,7 @@ impl Figure {
             PerCpuSecond => "deliveries per server core second",
             PerSecond if case == "P8" => "ticks a second",
             PerSecond => "streams a second",
+            P50 => "p50, ms",
             P99 => "p99, ms",
             KibPerStream => "KiB a stream",
             Missing => "ticks missing",
@@ -270,6 +320,7 @@ impl Figure {
             PerSecond => report["accepted_per_s"]
                 .as_f64()
                 .or_else(|| report["opened_per_s"].as_f64()),
+            P50 => report["latency"]["p50"].as_f64(),
             P99 => report["latency"]["p99"].as_f64(),
             KibPerStream => report["server"]["bytes_per_stream"]
                 .as_f64()
