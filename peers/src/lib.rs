@@ -63,7 +63,9 @@ fn market() -> (Sequencer, Replica) {
     }
     sequencer.show();
     let mut replica = sequencer.replica();
-    replica.catch_up().unwrap_or_else(|error| panic!("{error}"));
+    replica
+        .catch_up(u64::MAX)
+        .unwrap_or_else(|error| panic!("{error}"));
     (sequencer, replica)
 }
 

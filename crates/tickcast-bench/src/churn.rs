@@ -57,7 +57,7 @@ pub(crate) fn run(
         }
         for event in &events {
             let number = event.token().0;
-            if openings[number].receive(&mut buffer)? >= snapshot {
+            if openings[number].receive(snapshot, &mut buffer)? {
                 if counting {
                     took.push(openings[number].since.elapsed());
                 }
@@ -99,9 +99,9 @@ fn open<'r>(
 }
 
 impl Opening<'_> {
-    /// Sends the request and reads what is available now. Returns the number of ticks received so
-    /// far.
-    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, BenchError> {
+    /// Sends the request and reads what is available now. Returns whether the stream has received
+    /// `snapshot` ticks.
+    fn receive(&mut self, snapshot: usize, buffer: &mut [u8]) -> Result<bool, BenchError> {
         if !self.asked {
             if let Some(error) = self.socket.take_error()? {
                 return Err(error).context("a stream of the benchmark cannot connect");
@@ -123,19 +123,22 @@ impl Opening<'_> {
                 }
             }
         }
-        match self.socket.read(buffer) {
-            Ok(0) => {
-                return Err(BenchError::Failed(
-                    "the server closed a stream before its snapshot".to_owned(),
-                ));
+        // The next event comes only after everything was read.
+        while self.ticks < snapshot {
+            match self.socket.read(buffer) {
+                Ok(0) => {
+                    return Err(BenchError::Failed(
+                        "the server closed a stream before its snapshot".to_owned(),
+                    ));
+                }
+                Ok(length) => {
+                    let ticks = &mut self.ticks;
+                    self.wire.feed(&buffer[..length], |_| *ticks += 1)?;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error).context("a stream of the benchmark failed"),
             }
-            Ok(length) => {
-                let ticks = &mut self.ticks;
-                self.wire.feed(&buffer[..length], |_| *ticks += 1)?;
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error).context("a stream of the benchmark failed"),
         }
-        Ok(self.ticks)
+        Ok(self.ticks >= snapshot)
     }
 }

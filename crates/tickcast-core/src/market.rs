@@ -108,8 +108,14 @@ impl Market {
 
     /// Returns all symbols in order of their names, starting after `after`.
     pub fn names_after(&self, after: Option<Symbol>) -> impl Iterator<Item = (Symbol, SymbolId)> {
-        let names = self.names.after(after);
-        names.filter(|(_, id)| id.index() < self.len())
+        let ids = self.ids_by_name(after);
+        ids.map(|id| (self.symbol(id), id))
+    }
+
+    /// Returns the numbers of all symbols in order of their names, starting after `after`.
+    pub(crate) fn ids_by_name(&self, after: Option<Symbol>) -> impl Iterator<Item = SymbolId> {
+        let ids = self.names.ids_after(after);
+        ids.filter(|id| id.index() < self.len())
     }
 
     pub(crate) const fn names(&self) -> &Arc<Names> {

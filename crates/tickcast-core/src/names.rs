@@ -107,6 +107,15 @@ impl Names {
     /// Returns all names in order, starting after `after`, with their numbers. A name that is added
     /// meanwhile may be missing.
     pub fn after(&self, after: Option<Symbol>) -> impl Iterator<Item = (Symbol, SymbolId)> + '_ {
+        let ids = self.ids_after(after);
+        ids.map(|id| (*self.symbol(id), id))
+    }
+
+    /// Returns the numbers of all names in order of the names, starting after `after`.
+    pub(crate) fn ids_after(
+        &self,
+        after: Option<Symbol>,
+    ) -> impl Iterator<Item = SymbolId> + use<'_> {
         let Order { main, tail } = self.order();
         let start = |ids: &[SymbolId]| {
             after.map_or(0, |after| {
@@ -115,18 +124,17 @@ impl Names {
         };
         let (mut in_main, mut in_tail) = (start(&main), start(&tail));
         std::iter::from_fn(move || {
-            let next = |ids: &[SymbolId], at: usize| ids.get(at).map(|id| (self.symbol(*id), *id));
-            let (first, second) = (next(&main, in_main), next(&tail, in_tail));
-            let from_main = match (first, second) {
-                (Some((first, _)), Some((second, _))) => first < second,
+            // Names are far apart in memory, so they are compared only if there are two parts.
+            let from_main = match (main.get(in_main), tail.get(in_tail)) {
+                (Some(first), Some(second)) => self.symbol(*first) < self.symbol(*second),
                 (first, _) => first.is_some(),
             };
-            let (next, at) = match from_main {
-                true => (first, &mut in_main),
-                false => (second, &mut in_tail),
+            let (ids, at) = match from_main {
+                true => (&main, &mut in_main),
+                false => (&tail, &mut in_tail),
             };
             *at += 1;
-            next.map(|(symbol, id)| (*symbol, id))
+            ids.get(*at - 1).copied()
         })
     }
 

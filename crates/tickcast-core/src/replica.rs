@@ -36,15 +36,16 @@ impl Replica {
         &self.tape
     }
 
-    /// Applies all entries that the log shows.
+    /// Applies the entries that the log shows, at most `max` of them.
     ///
     /// # Errors
     /// If the next entries have left the tape. The replica is then empty until it has copied the
     /// market.
-    pub fn catch_up(&mut self) -> Result<(), TooFarBehind> {
-        let visible = self.tape.visible();
-        while self.head() < visible {
-            let Some(run) = self.tape.next_run(visible) else {
+    pub fn catch_up(&mut self, max: u64) -> Result<(), TooFarBehind> {
+        let last = Seq::new(self.head().get().saturating_add(max));
+        let until = self.tape.visible().min(last);
+        while self.head() < until {
+            let Some(run) = self.tape.next_run(until) else {
                 // This takes longer than a copy, so it is not done while publishers wait.
                 self.market.clear();
                 return Err(TooFarBehind);

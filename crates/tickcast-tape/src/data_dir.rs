@@ -171,7 +171,7 @@ impl DataDir {
     }
 
     /// Returns an error if the path no longer refers to this directory.
-    fn is_ours(&self) -> io::Result<()> {
+    pub(crate) fn ensure_ours(&self) -> io::Result<()> {
         self.why_lost()
             .map_or(Ok(()), |why| Err(io::Error::other(why)))
     }
@@ -237,7 +237,7 @@ impl DataDir {
     /// Removes the state file. Without a state file, the next run also begins a new epoch. Removing
     /// a file needs no free space.
     pub(crate) fn remove_state(&self) -> io::Result<()> {
-        self.is_ours()?;
+        self.ensure_ours()?;
         match fs::remove_file(self.path.join("state.json")) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => self.confirm(),
@@ -262,7 +262,7 @@ impl DataDir {
         name: &str,
         write: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> io::Result<()> {
-        self.is_ours()?;
+        self.ensure_ours()?;
         let temporary = self.path.join(format!("{name}.new"));
         let result = File::create(&temporary).and_then(|mut file| {
             write(&mut file)?;

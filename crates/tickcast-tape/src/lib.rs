@@ -21,6 +21,7 @@ mod segment;
 mod segment_set;
 mod snapshot;
 mod spare;
+mod spare_thread;
 mod writer;
 
 use std::time::Duration;

@@ -11,7 +11,6 @@ use std::time::Instant;
 use tickcast_core::{Digest, Seq, Time};
 
 use crate::bytes::{u32_at, u64_at};
-use crate::spare::Spare;
 
 /// Length of the header of a segment: a mark, a version, the sequence number of the first entry, a
 /// checksum.
@@ -77,14 +76,12 @@ pub(crate) struct Part {
 }
 
 impl Segment {
-    /// Makes a segment of the spare, if it is ready. It has `room` bytes.
+    /// Makes a segment of a file that has its name and `room` bytes already.
     pub(crate) fn of_spare(
-        (spare, folder): (&Spare, &Path),
+        (file, path): (File, PathBuf),
         (first, before): (Seq, Digest),
         room: u64,
     ) -> Option<Self> {
-        let path = path(folder, first);
-        let file = spare.take(folder, &path)?;
         // If a crash loses the header, it also loses the data after it: the disk confirms them
         // together.
         if file.write_all_at(&head(first), 0).is_err() {

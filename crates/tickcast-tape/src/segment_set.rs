@@ -19,6 +19,9 @@ use crate::{Options, Sync};
 /// directory is gone.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
+/// Time before the next segment is made again, after the disk had no room for it.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
 /// All segments of a tape.
 #[derive(Debug)]
 pub(crate) struct SegmentSet {
@@ -131,6 +134,16 @@ impl SegmentSet {
         }
     }
 
+    /// Waits until work that has failed can be tried again. Returns whether the tape is closed or
+    /// broken.
+    pub(crate) fn wait_to_retry(&self) -> bool {
+        let (work, _) = self
+            .wake
+            .wait_timeout_while(self.work(), RETRY_INTERVAL, |work| !work.closing)
+            .unwrap_or_else(PoisonError::into_inner);
+        work.closing || self.is_broken()
+    }
+
     /// Returns the reason if written data would be lost.
     fn why_lost(&self) -> Option<&'static str> {
         let newest = self.segments().back().cloned()?;
@@ -210,6 +223,9 @@ impl SegmentSet {
             if segment.durable.load(Ordering::Relaxed) < written {
                 if !segment.listed.load(Ordering::Acquire) {
                     self.confirm_folder();
+                    if self.is_broken() {
+                        return;
+                    }
                 }
                 if let Err(error) = segment.file.sync_data() {
                     return self.poison(&error);
@@ -250,9 +266,13 @@ impl SegmentSet {
                 .write()
                 .unwrap_or_else(PoisonError::into_inner);
             let bytes: u64 = segments.iter().map(|segment| segment.written()).sum();
+            // A crash may lose a segment that is not confirmed. The one before it is then needed.
+            let next_is_safe = segments
+                .get(1)
+                .is_some_and(|next| next.durable.load(Ordering::Relaxed) > 0);
             let Some(oldest) = segments
                 .front()
-                .filter(|oldest| segments.len() > 1 && oldest.last() <= base)
+                .filter(|oldest| next_is_safe && oldest.last() <= base)
             else {
                 return;
             };

@@ -3,11 +3,10 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::segment::{Segment, reserve};
-use crate::segment_set::SegmentSet;
+use crate::data_dir::DataDir;
+use crate::segment::reserve;
 
 /// Name of the file. Files that end like this are removed when a tape is opened.
 const NAME: &str = "next.new";
@@ -16,21 +15,14 @@ const NAME: &str = "next.new";
 #[derive(Debug, Default)]
 pub(crate) struct Spare(Mutex<Option<File>>);
 
-/// Work for the thread of the spare.
-#[derive(Debug)]
-pub(crate) enum SpareWork {
-    /// The next segment will be needed soon.
-    Prepare,
-    /// The spare is a segment now, and this was the segment before it.
-    Used(Arc<Segment>),
-}
-
 impl Spare {
     /// Makes the file, with `room` bytes reserved on the disk, unless it is there.
-    fn prepare(&self, folder: &Path, room: u64) -> io::Result<()> {
+    pub(crate) fn prepare(&self, data_dir: &DataDir, room: u64) -> io::Result<()> {
         if self.slot().is_some() {
             return Ok(());
         }
+        data_dir.ensure_ours()?;
+        let folder = &data_dir.path;
         let file = File::options()
             .create(true)
             .truncate(true)
@@ -53,6 +45,13 @@ impl Spare {
         Some(file)
     }
 
+    /// Removes the file, unless another server has the folder by now.
+    pub(crate) fn discard(&self, data_dir: &DataDir) {
+        if self.slot().take().is_some() && data_dir.ensure_ours().is_ok() {
+            remove(&data_dir.path);
+        }
+    }
+
     #[cfg(test)]
     pub(crate) fn is_ready(&self) -> bool {
         self.slot().is_some()
@@ -65,25 +64,4 @@ impl Spare {
 
 fn remove(folder: &Path) {
     let _ = std::fs::remove_file(folder.join(NAME));
-}
-
-/// Does the work of the spare until the tape is closed.
-pub(crate) fn run(segments: &SegmentSet, work: &Receiver<SpareWork>) {
-    let folder = &segments.folder.path;
-    for work in work {
-        match work {
-            SpareWork::Prepare => {
-                let room = segments.options.segment_bytes();
-                if let Err(error) = segments.spare.prepare(folder, room) {
-                    // The writer tries again when it needs the segment.
-                    tracing::debug!(%error, "the next segment cannot be made ahead");
-                }
-            }
-            SpareWork::Used(before) => {
-                segments.confirm_folder();
-                before.release();
-            }
-        }
-    }
-    remove(folder);
 }

@@ -10,9 +10,9 @@ use tickcast_core::{Digest, KeyProgress, Recorded, Seq, Time};
 
 use crate::block::{BlockBuilder, HEAD, MAX_KEY_RECORD_BYTES, MAX_RECORD_BYTES, Stamp};
 use crate::error::AppendError;
-use crate::segment::Segment;
+use crate::segment::{self, Segment};
 use crate::segment_set::SegmentSet;
-use crate::spare::{self, SpareWork};
+use crate::spare_thread::{self, SpareWork};
 
 /// A segment accepts entries for at most the retention time divided by this number.
 const SEGMENTS_PER_RETENTION_TIME: u32 = 16;
@@ -56,7 +56,7 @@ impl Writer {
         let (spare_work, work) = channel();
         let preparing = std::thread::Builder::new()
             .name("tape-next".to_owned())
-            .spawn(move || spare::run(&spares, &work))?;
+            .spawn(move || spare_thread::run(&spares, &work))?;
         let next = segment.last().next();
         let mut builder = BlockBuilder::default();
         builder.clear();
@@ -82,7 +82,8 @@ impl Writer {
         let needed = (HEAD + entries * MAX_RECORD_BYTES + MAX_KEY_RECORD_BYTES) as u64;
         let size = self.segments.options.segment_bytes();
         let written = self.segment.written();
-        if !self.spare_asked && (written > self.segment.room() / 2 || self.is_old(2)) {
+        let usable = self.segment.room().saturating_sub(needed);
+        if !self.spare_asked && (written > usable / 2 || self.is_old(2)) {
             self.spare_asked = true;
             self.send_spare_work(SpareWork::Prepare);
         }
@@ -94,7 +95,9 @@ impl Writer {
             return self.segment.reserve(size).map_err(AppendError::Full);
         }
         let (start, folder) = ((self.next, self.digest), &self.segments.folder.path);
-        let spare = Segment::of_spare((&self.segments.spare, folder), start, size);
+        let path = segment::path(folder, self.next);
+        let spare = self.segments.spare.take(folder, &path);
+        let spare = spare.and_then(|file| Segment::of_spare((file, path), start, size));
         let is_spare = spare.is_some();
         let fresh = match spare {
             Some(fresh) => fresh,

@@ -318,10 +318,11 @@ impl Log {
         self.read(Sequencer::replica)
     }
 
-    /// Brings `replica` to the head of the log, without a lock if it is not too far behind.
-    pub(crate) fn advance(&self, replica: &mut Replica) {
-        let mut piece = TICKS_PER_LOCK;
-        while replica.catch_up().is_err() {
+    /// Applies at most `max` entries of the log to `replica`, without a lock. If the next entries are
+    /// no longer in memory, `replica` becomes a copy of the newest market.
+    pub(crate) fn advance(&self, replica: &mut Replica, max: u64) {
+        let (mut max, mut piece) = (max, TICKS_PER_LOCK);
+        while replica.catch_up(max).is_err() {
             let mut copy = |from| self.read(|log| log.copy_market(replica, from, piece));
             let mut next = copy(0);
             if next.is_none() {
@@ -331,8 +332,9 @@ impl Log {
             while let Some(from) = next {
                 next = copy(from);
             }
-            // If the publishers were faster than the copy, the next one is made in larger pieces.
-            piece *= 2;
+            // The pieces are as of different positions until all entries are applied. If the
+            // publishers were faster than the copy, the next one is made in larger pieces.
+            (max, piece) = (u64::MAX, piece * 2);
         }
     }
 

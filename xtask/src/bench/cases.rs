@@ -148,7 +148,7 @@ pub(super) const CASES: [Case; 14] = [
     Case {
         name: "S1",
         what: "100,000 symbols at 20,000 ticks a second, 10,000 streams of 20 each and 100 streams of all",
-        load: "--streams 10100 --wide 100 --symbols 100000 --symbols-per-stream 20 --rate 20000 --sample-every 10 --warm-up 2s --seconds 5s",
+        load: "--streams 10100 --wide 100 --symbols 100000 --symbols-per-stream 20 --rate 20000 --sample-every 10 --warm-up 10s --seconds 5s",
         server: "",
         servers: &[Tickcast],
     },

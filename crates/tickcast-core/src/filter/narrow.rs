@@ -201,7 +201,9 @@ mod tests {
                 filter
             );
         }
-        let listed = selection.in_order(&market, None).map(|(name, _)| name);
+        let listed = selection
+            .in_order(&market, None)
+            .map(|id| market.symbol(id));
         let mut expected: Vec<_> = names
             .iter()
             .filter(|name| filter.matches(name))

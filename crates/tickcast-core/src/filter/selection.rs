@@ -191,30 +191,18 @@ impl Selection {
         &'m self,
         market: &'m Market,
         after: Option<Symbol>,
-    ) -> impl Iterator<Item = (Symbol, SymbolId)> + 'm {
+    ) -> impl Iterator<Item = SymbolId> + 'm {
         // A filter without patterns is already sorted, and short. Patterns may select the whole
         // market.
         let names = self.filter.names();
         let start = after.map_or(0, |after| names.partition_point(|name| *name <= after));
         let (names, all) = match self.filter.has_patterns() {
-            true => (
-                None,
-                Some(
-                    market
-                        .names_after(after)
-                        .filter(|(_, id)| self.contains(*id)),
-                ),
-            ),
-            false => (
-                Some(
-                    names[start..]
-                        .iter()
-                        .filter_map(|name| Some((*name, market.id(name)?))),
-                ),
-                None,
-            ),
+            true => (&[][..], Some(market.ids_by_name(after))),
+            false => (&names[start..], None),
         };
-        names.into_iter().flatten().chain(all.into_iter().flatten())
+        let selected = all.into_iter().flatten().filter(|id| self.contains(*id));
+        let named = names.iter().filter_map(|name| market.id(name));
+        named.chain(selected)
     }
 
     /// Returns the selected symbols among the compared symbols, or `None` if every symbol is

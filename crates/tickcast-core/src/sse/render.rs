@@ -279,7 +279,7 @@ pub fn snapshot_by_name(
     out: &mut Vec<u8>,
 ) -> Rendered<Option<SymbolId>> {
     let (start, mut ticks) = (out.len(), 0);
-    for (_, id) in selection.in_order(market, after.map(|id| market.symbol(id))) {
+    for id in selection.in_order(market, after.map(|id| market.symbol(id))) {
         let position = market.last_position(id);
         let Some(frame) = market.newest(id).filter(|_| position.seq <= at) else {
             continue;

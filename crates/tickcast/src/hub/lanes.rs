@@ -136,7 +136,8 @@ impl Inner {
                 match lane_threads {
                     LaneThreads::Runtime => drop(tokio::spawn(task.run())),
                     LaneThreads::Own => start_thread(number, false, task),
-                    LaneThreads::Pinned => start_thread(number, true, task),
+                    // The lanes of delayed markets would share the cores of these.
+                    LaneThreads::Pinned => start_thread(number, delay.is_zero(), task),
                 }
                 handle
             })

@@ -9,22 +9,28 @@ use super::rendered::StreamPosition;
 use super::{Lane, Sink};
 use crate::log::Log;
 
-/// Maximum number of ticks in one batch. A lane that could not run for some time does not copy a
-/// whole tape for each of its groups.
+/// Maximum number of ticks in one batch.
 pub(super) const BATCH_TICKS: u64 = 4096;
 
 /// Time between two comparisons of deferred symbols. Meanwhile the lane does other work.
 const DEFERRED_MATCH_INTERVAL: Duration = Duration::from_millis(5);
 
 impl<S: Sink> Lane<S> {
-    /// Follows the log to its head and sends the new ticks. Returns the number of new ticks.
+    /// Follows the log and sends the new ticks, one batch at most. Returns the number of new ticks.
+    /// When the flush is over, call [`visit_flushed`](Self::visit_flushed).
     pub(crate) fn flush(&mut self, log: &Log, now: Duration) -> u64 {
         let from = self.head();
-        log.advance(&mut self.replica);
-        let ticks = self.head().get() - from.get();
-        if ticks == 0 {
+        let waiting = log.head().get() - from.get();
+        if waiting == 0 {
             return 0;
         }
+        // A lane that cannot keep up goes on with the newest ticks, like a slow consumer.
+        let max = match waiting > BATCH_TICKS && self.is_late(log, now) {
+            true => u64::MAX,
+            false => BATCH_TICKS,
+        };
+        log.advance(&mut self.replica, max);
+        let ticks = self.head().get() - from.get();
         self.groups.match_new_symbols(self.replica.market());
         let caught_up = self.groups.match_deferred(self.replica.market());
         self.visits.extend(
@@ -52,11 +58,28 @@ impl<S: Sink> Lane<S> {
         if self.restored.revived_count() > revived {
             self.visits.extend(self.names.keys());
         }
+        self.remove_closed();
+        ticks
+    }
+
+    /// Visits the streams with a rate, and others that could not be sent a batch, as of the end of
+    /// the flush.
+    pub(crate) fn visit_flushed(&mut self, now: Duration) {
         for key in std::mem::take(&mut self.visits) {
+            let rate = self.streams.get_mut(key).map(|stream| &mut stream.rate);
+            if let Some(Some(rate)) = rate {
+                rate.queued = false;
+            }
             self.visit(key, now);
         }
         self.remove_closed();
-        ticks
+    }
+
+    /// Checks whether the next tick is older than `max_lag`, or no longer in memory.
+    fn is_late(&self, log: &Log, now: Duration) -> bool {
+        let run = log.run(self.head());
+        let next = run.as_ref().and_then(|run| run.entries().next());
+        next.is_none_or(|(_, entry)| entry.arrived() + self.limits.max_lag < now)
     }
 
     /// Records the delay of each tick of the last flush, after the ticks have been passed on. The
@@ -104,8 +127,12 @@ impl<S: Sink> Lane<S> {
             let mut used = false;
             for key in self.groups.members(id) {
                 let stream = &mut self.streams[*key];
-                if stream.rate.is_some() {
-                    self.visits.push(*key);
+                if let Some(rate) = &mut stream.rate {
+                    // Until its timer fires, there is nothing to do.
+                    let is_armed = rate.armed.is_some_and(|armed| armed <= rate.next);
+                    if !is_armed && !std::mem::replace(&mut rate.queued, true) {
+                        self.visits.push(*key);
+                    }
                     continue;
                 }
                 if stream.position != StreamPosition::Head {
@@ -140,9 +167,8 @@ impl<S: Sink> Lane<S> {
         self.touched = touched;
     }
 
-    /// Visits all streams one by one, because there are too many ticks for a batch, or because the
-    /// tape no longer reaches back to `from`. Streams at the head start from `from` and are sent
-    /// payload after payload.
+    /// Visits all streams one by one, because the lane could not keep up. Streams at the head start
+    /// from `from` and are sent payload after payload.
     fn leave_behind(&mut self, from: Seq, now: Duration) {
         for key in self.streams.keys().collect::<Vec<_>>() {
             self.streams[key].leave_head(from);

@@ -283,7 +283,8 @@ impl Simulation {
     }
 
     fn flush(&mut self, node: usize) {
-        self.nodes[node].flush(&self.log, self.now);
+        while self.nodes[node].flush(&self.log, self.now) > 0 {}
+        self.nodes[node].visit_flushed(self.now);
         self.faults.extend(
             self.nodes[node]
                 .groups

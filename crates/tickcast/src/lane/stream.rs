@@ -21,6 +21,8 @@ pub(super) struct RateState {
     pub(super) until: Seq,
     /// Time of the armed timer, if any.
     pub(super) armed: Option<Duration>,
+    /// Whether the stream is visited at the end of this flush.
+    pub(super) queued: bool,
 }
 
 /// One stream.
@@ -50,6 +52,7 @@ impl RateState {
             next: now,
             until: Seq::ZERO,
             armed: None,
+            queued: false,
         }
     }
 }

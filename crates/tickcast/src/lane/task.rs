@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tickcast_core::Seq;
 use tokio::time::sleep_until;
 
 use super::body::{BodyEvent, BodySink};
@@ -80,9 +81,14 @@ impl Task {
             self.lane.begin_turn();
             self.stats.begin_turn(started_at);
             if started_at >= self.flush_due {
-                let ticks = self.flush();
-                if ticks > 0 {
-                    self.flush_due = self.next_flush(ticks, started_at, self.clock.uptime());
+                let target = self.log.head();
+                let ticks = self.flush(target);
+                let ended_at = self.clock.uptime();
+                if self.lane.head() < target {
+                    // Only other work comes before the rest.
+                    self.flush_due = ended_at;
+                } else if ticks > 0 {
+                    self.flush_due = self.next_flush(ticks, started_at, ended_at);
                 }
             }
             // This comes before new streams are opened, because a new stream is first sent what is
@@ -173,11 +179,26 @@ impl Task {
         }
     }
 
-    /// Flushes the lane. Returns the number of new ticks.
-    fn flush(&mut self) -> u64 {
-        let ticks = self.lane.flush(&self.log, self.clock.uptime());
-        self.lane.note_delays(self.flush_due, self.clock.uptime());
+    /// Flushes the lane, batch after batch, until it has all ticks up to `target`. If that takes
+    /// long, other work has its turn before the rest. Returns the number of new ticks.
+    fn flush(&mut self, target: Seq) -> u64 {
+        let max_time = self.flush_interval * MAX_REST_FACTOR;
+        let (begin, mut ticks) = (self.clock.uptime(), 0);
+        let mut now = begin;
+        while self.lane.head() < target && now.saturating_sub(begin) < max_time {
+            ticks += self.lane.flush(&self.log, now);
+            now = self.clock.uptime();
+            self.lane.note_delays(self.flush_due, now);
+        }
+        self.lane.visit_flushed(now);
         ticks
+    }
+
+    /// Flushes the lane until it has all ticks up to `target`, however long that takes.
+    fn flush_to(&mut self, target: Seq) {
+        while self.lane.head() < target {
+            self.flush(target);
+        }
     }
 
     /// Sends status changes of sources to the readers. Returns when the next source may become
@@ -188,7 +209,7 @@ impl Task {
         if version != self.lane.status_version() {
             // First, the ticks that the sources sent before their state changes are flushed: the
             // new states apply to these ticks too.
-            self.flush();
+            self.flush_to(self.log.head());
             self.lane
                 .update_statuses(self.sources.statuses(), version, self.clock.uptime());
         }
@@ -209,8 +230,8 @@ impl Task {
                     answer,
                 } = *change;
                 // A lane behind the log does not know all symbols that a change may name.
-                if !matches!(request, ChangeRequest::Ask) && self.lane.head() < asked_at {
-                    self.flush();
+                if !matches!(request, ChangeRequest::Ask) {
+                    self.flush_to(asked_at);
                 }
                 if let Some(answered) = self.lane.change(id, request, now) {
                     let _ = answer.try_send(answered);
@@ -223,7 +244,7 @@ impl Task {
             Command::CloseStalled => self.lane.close_stalled(now),
             Command::End(max) => self.lane.end(max),
             Command::Finish => {
-                self.flush();
+                self.flush_to(self.log.head());
                 self.lane.finish(now);
             }
             Command::Open(..) | Command::Quit => {}

@@ -190,7 +190,8 @@ impl Harness {
     }
 
     fn flush(&mut self) {
-        self.lane.flush(&self.log, self.now);
+        while self.lane.flush(&self.log, self.now) > 0 {}
+        self.lane.visit_flushed(self.now);
     }
 
     fn advance_time(&mut self, ms: u64) {
@@ -424,6 +425,24 @@ fn a_lane_that_could_not_run_loses_no_ticks_without_a_batch_of_the_whole_tape() 
         3 * flush::BATCH_TICKS as usize,
         "and yet nothing is missing"
     );
+    assert!(reader.0.borrow().max_payload_bytes <= 1 << 20);
+}
+
+/// A lane that is behind by more than the maximum lag is a slow consumer itself.
+#[test]
+fn a_lane_that_cannot_keep_up_conflates() {
+    let mut harness = Harness::new(Limits::default());
+    let (_, reader) = harness.open(subscribe("*"));
+    let ticks = flush::BATCH_TICKS as i64;
+    (0..ticks).for_each(|i| harness.tick("A", i));
+    harness.advance_time(1001);
+    harness.tick("A", ticks);
+    harness.flush();
+    assert_eq!(reader.take(), [format!("A {}={ticks}", ticks + 1)]);
+    harness.advance_time(900);
+    (0..3).for_each(|i| harness.tick("B", i));
+    harness.flush();
+    assert_eq!(reader.take(), ["B 1=0", "B 2=1", "B 3=2"]);
 }
 
 proptest! {

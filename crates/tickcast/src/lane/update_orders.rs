@@ -16,7 +16,8 @@ impl UpdateOrders {
         let mut orders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let tape = replica.tape();
         // The order must still fit while the streams of a turn are rendered.
-        let from = Seq::new(tape.start().get().midpoint(tape.head().get()));
+        let half = Seq::new(tape.start().get().midpoint(tape.head().get()));
+        let from = half.min(tape.head());
         let is_fresh = |order: &&Arc<UpdateOrder>| order.fits(tape) && order.as_of() >= from;
         if let Some(order) = orders.iter().flatten().find(is_fresh) {
             return Arc::clone(order);
@@ -52,7 +53,7 @@ mod tests {
             log.accept(&tick, SourceId(0), options, Now::default())
                 .unwrap();
             log.show();
-            replica.catch_up().unwrap();
+            replica.catch_up(u64::MAX).unwrap();
             let order = orders.fitting(&replica);
             assert!(order.fits(replica.tape()));
             if made.last() != Some(&order.as_of()) {

@@ -234,7 +234,7 @@ proptest! {
                 false
             }
             None => {
-                let followed = replica.catch_up();
+                let followed = replica.catch_up(u64::MAX);
                 copied = followed.err().map(|_| 0);
                 followed.is_ok()
             }

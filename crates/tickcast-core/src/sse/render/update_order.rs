@@ -21,8 +21,8 @@ impl UpdateOrder {
     /// Returns the order as of the head of a market. Takes time in proportion to all symbols.
     #[must_use]
     pub fn new(market: &Market) -> Self {
-        let ids = market.ids_from(0);
-        let mut entries: Vec<_> = ids.map(|id| (market.last_seq(id), id)).collect();
+        let ids = market.ids_from(0).map(|id| (market.last_seq(id), id));
+        let mut entries: Vec<_> = ids.filter(|(seq, _)| *seq <= market.head()).collect();
         entries.sort_unstable();
         Self {
             entries,
@@ -37,11 +37,11 @@ impl UpdateOrder {
         selection.is_wide() && !tape.reaches_back_to(from)
     }
 
-    /// Checks whether the order can be used with a tape: the tape has everything that changed after
-    /// the order was made. If not, the render functions ignore the order.
+    /// Checks whether the order can be used with a tape: nothing has changed after the order was
+    /// made, or the tape has it. If not, the render functions ignore the order.
     #[must_use]
     pub fn fits(&self, tape: &Tape) -> bool {
-        self.as_of <= tape.head() && tape.reaches_back_to(self.as_of)
+        self.as_of == tape.head() || self.as_of < tape.head() && tape.reaches_back_to(self.as_of)
     }
 
     /// Returns the position as of which this is the order.
