@@ -20,7 +20,7 @@ impl<S: Sink> Lane<S> {
     /// When the flush is over, call [`visit_flushed`](Self::visit_flushed).
     pub(crate) fn flush(&mut self, log: &Log, now: Duration) -> u64 {
         let from = self.head();
-        let waiting = log.head().get() - from.get();
+        let waiting = log.head().get().saturating_sub(from.get());
         if waiting == 0 {
             return 0;
         }
