@@ -15,8 +15,10 @@ const FIRST_TABLE: usize = 64;
 /// there is room for every [`SymbolId`].
 const TABLES: usize = 28;
 
-/// Maximum number of names that are sorted apart from the others: so many, or a part of the others.
+/// Maximum number of names that are sorted apart from the others, unless there are very many others.
 const MAX_TAIL: usize = 1024;
+
+/// The maximum is at least the number of the others divided by this number.
 const TAIL_SHARE: usize = 64;
 
 /// The names of all symbols of a log. Names are only added, by the one writer of the log. Reading

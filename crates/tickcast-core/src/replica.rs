@@ -45,7 +45,7 @@ impl Replica {
         let last = Seq::new(self.head().get().saturating_add(max));
         let until = self.tape.visible().min(last);
         while self.head() < until {
-            let Some(run) = self.tape.next_run(until) else {
+            let Some(run) = self.tape.run_between(self.head(), until) else {
                 // This takes longer than a copy, so it is not done while publishers wait.
                 self.market.clear();
                 return Err(TooFarBehind);

@@ -46,7 +46,7 @@ impl Run {
             .map_while(|(entry, seq)| Some((Seq::new(seq), entry.get()?)))
     }
 
-    /// Returns the position after the last entry.
+    /// Returns the sequence number of the last entry.
     #[must_use]
     pub fn end(&self) -> Seq {
         Seq::new(self.chunk.base + self.end as u64)
@@ -159,12 +159,9 @@ impl Tape {
         self.run_between(from, self.visible())
     }
 
-    /// Returns the first entries after the head, up to `until`, which readers may see.
-    pub(crate) fn next_run(&self, until: Seq) -> Option<Run> {
-        self.run_between(self.head, until)
-    }
-
-    fn run_between(&self, from: Seq, until: Seq) -> Option<Run> {
+    /// Returns the first entries after `from` and up to `until`, which readers may see.
+    #[inline]
+    pub(crate) fn run_between(&self, from: Seq, until: Seq) -> Option<Run> {
         if from >= until || !self.reaches_back_to(from) {
             return None;
         }
@@ -207,9 +204,9 @@ impl Tape {
 
     /// Moves the head to the end of a run.
     pub(crate) fn advance_past(&mut self, run: &Run) {
-        let last = run.entries().last();
-        (self.head, self.digest) =
-            last.map_or((self.head, self.digest), |(seq, entry)| (seq, entry.digest));
+        if let Some(last) = run.chunk.entries[run.end - 1].get() {
+            (self.head, self.digest) = (run.end(), last.digest);
+        }
     }
 }
 

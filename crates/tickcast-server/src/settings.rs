@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 use tickcast::tape::{Options as TapeOptions, Sync as TapeSync};
-use tickcast::{Limits, Publisher, SourceOptions};
+use tickcast::{HubBuilder, Limits, Publisher, SourceOptions};
 
 use crate::access::{AccessSettings, AccessTable, Origins};
 use crate::auth::PublishToken;
@@ -177,8 +177,8 @@ impl Settings {
             file.drain,
             HumanDuration::from_secs(8),
         );
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let lanes = layers.pick("lanes", flags.lanes, file.lanes, cores.min(256));
+        let default = HubBuilder::default_lanes();
+        let lanes = layers.pick("lanes", flags.lanes, file.lanes, default);
         let pin_lanes = layers.pick("pin_lanes", flags.pin_lanes, file.pin_lanes, false);
         let flush_interval = layers.pick(
             "flush_interval",

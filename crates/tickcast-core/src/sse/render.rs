@@ -15,7 +15,7 @@ mod properties;
 mod update_order;
 
 use super::EventFormat;
-use crate::{Entry, Market, Position, Selection, Seq, SymbolId, Tape};
+use crate::{Entry, Market, Position, Run, Selection, Seq, SymbolId, Tape};
 
 pub use update_order::UpdateOrder;
 
@@ -46,23 +46,35 @@ pub fn all_ticks(
     out: &mut Vec<u8>,
 ) -> Rendered<Seq> {
     let (end, until) = (out.len().saturating_add(max_bytes), until.min(tape.head()));
+    over_tape(tape, (from, until), out, |run, out| {
+        match selection.listed() {
+            None => entries_in_order(run.entries(), market, format, end, out),
+            Some(ids) => {
+                let listed = run.entries();
+                let listed = listed.filter(|(_, entry)| ids.contains(entry.symbol));
+                entries_in_order(listed, market, format, end, out)
+            }
+        }
+    })
+}
+
+/// Renders the entries between two positions, run by run. `write` returns the number of appended
+/// ticks and removals, and the entry after which it stopped, if it did. If entries leave the tape
+/// meanwhile, the call stops before them.
+fn over_tape(
+    tape: &Tape,
+    (from, until): (Seq, Seq),
+    out: &mut Vec<u8>,
+    write: impl Fn(&Run, &mut Vec<u8>) -> (usize, Option<Seq>),
+) -> Rendered<Seq> {
     let mut rendered = Rendered {
         ticks: 0,
         reached: from,
     };
-    while rendered.reached < until
-        && let Some(run) = tape.run(rendered.reached)
-    {
-        let entries = run.entries().take_while(|(seq, _)| *seq <= until);
-        let (ticks, stopped) = match selection.listed() {
-            None => entries_in_order(entries, market, format, end, out),
-            Some(ids) => {
-                let listed = entries.filter(|(_, entry)| ids.contains(entry.symbol));
-                entries_in_order(listed, market, format, end, out)
-            }
-        };
+    while let Some(run) = tape.run_between(rendered.reached, until) {
+        let (ticks, stopped) = write(&run, out);
         rendered.ticks += ticks;
-        rendered.reached = stopped.unwrap_or(until.min(run.end()));
+        rendered.reached = stopped.unwrap_or(run.end());
         if stopped.is_some() {
             break;
         }
@@ -182,30 +194,17 @@ struct Newest<'m> {
 
 impl Newest<'_> {
     /// Renders the symbols whose last change is on the tape between two positions. The tape must
-    /// reach back to `from`. If entries leave the tape meanwhile, the call stops before them.
+    /// reach back to `from`.
     fn write_tape(
         &self,
         tape: &Tape,
         (from, until): (Seq, Seq),
         out: &mut Vec<u8>,
     ) -> Rendered<Seq> {
-        let mut rendered = Rendered {
-            ticks: 0,
-            reached: from,
-        };
-        while rendered.reached < until
-            && let Some(run) = tape.run(rendered.reached)
-        {
-            let entries = run.entries().take_while(|(seq, _)| *seq <= until);
-            let changes = entries.map(|(seq, entry)| (seq, entry.symbol));
-            let (ticks, stopped) = self.write(changes, out);
-            rendered.ticks += ticks;
-            rendered.reached = stopped.unwrap_or(until.min(run.end()));
-            if stopped.is_some() {
-                break;
-            }
-        }
-        rendered
+        over_tape(tape, (from, until), out, |run, out| {
+            let changes = run.entries().map(|(seq, entry)| (seq, entry.symbol));
+            self.write(changes, out)
+        })
     }
 
     /// Renders the newest tick of each selected symbol in `changes`, unless it has changed again

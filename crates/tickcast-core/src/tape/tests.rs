@@ -140,7 +140,7 @@ fn readers_follow_without_a_lock() {
             scope.spawn(move || {
                 while own.head() < Seq::new(PUSHES) {
                     let visible = own.visible();
-                    match own.next_run(visible) {
+                    match own.run_between(own.head(), visible) {
                         Some(run) => {
                             let mut expected = own.head();
                             for (seq, entry) in run.entries() {

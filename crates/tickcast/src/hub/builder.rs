@@ -104,9 +104,7 @@ impl Default for HubBuilder {
             max_streams_per_address: None,
             max_opens_per_address: None,
             flush_interval: Duration::from_millis(5),
-            lanes: std::thread::available_parallelism()
-                .map_or(1, usize::from)
-                .min(MAX_LANES),
+            lanes: Self::default_lanes(),
             lane_threads: LaneThreads::Runtime,
             io_backend: IoBackend::Auto,
             require_viewer: false,
@@ -229,6 +227,13 @@ impl HubBuilder {
     pub const fn flush_interval(mut self, interval: Duration) -> Self {
         self.flush_interval = interval;
         self
+    }
+
+    /// Returns the default number of lanes: one per core, at most 256.
+    #[must_use]
+    pub fn default_lanes() -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        cores.min(MAX_LANES)
     }
 
     /// Sets the number of lanes that serve the streams, 1 to 256. Default: one lane per core. More
