@@ -39,8 +39,9 @@ async fn begin(
     *client = client.clone().ready().await.unwrap();
     let (answer, mut body) = client.send_request(request, more.is_none()).unwrap();
     if let Some(more) = more {
-        body.send_data(Bytes::from_static(more.as_bytes()), false)
-            .unwrap();
+        // A server that refuses the request may answer before the client sends its first bytes.
+        // Sending then fails, and the answer says why.
+        let _ = body.send_data(Bytes::from_static(more.as_bytes()), false);
         // Dropping the body would cancel the request.
         tokio::spawn(async move { std::future::poll_fn(|cx| body.poll_reset(cx)).await });
     }
