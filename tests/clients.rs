@@ -65,7 +65,7 @@ async fn read_with(mut command: Command) {
 
 fn publish(hub: &Hub, n: u64) {
     let tick = format!("{{\"symbol\":\"BRK.B\",\"price\":{n},\"note\":\"a\u{2028}b\"}}");
-    hub.publish(&Tick::from_json(tick.as_bytes()).unwrap())
+    hub.try_publish(&Tick::from_json(tick.as_bytes()).unwrap())
         .unwrap();
 }
 

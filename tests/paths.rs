@@ -42,7 +42,7 @@ fn events(answer: &str) -> Vec<&str> {
 
 fn publish(hub: &Hub, n: u32) {
     let tick = format!("{{\"symbol\":\"A\",\"price\":{n}}}");
-    hub.publish(&Tick::from_json(tick.as_bytes()).unwrap())
+    hub.try_publish(&Tick::from_json(tick.as_bytes()).unwrap())
         .unwrap();
 }
 
@@ -148,7 +148,7 @@ async fn a_partly_written_payload_is_completed_first() {
     let pad = "x".repeat(900);
     for n in 0..5_000 {
         let tick = format!("{{\"symbol\":\"S{n:04}\",\"price\":{n},\"pad\":\"{pad}\"}}");
-        hub.publish(&Tick::from_json(tick.as_bytes()).unwrap())
+        hub.try_publish(&Tick::from_json(tick.as_bytes()).unwrap())
             .unwrap();
     }
     let mut socket = TcpStream::connect(&address).await.unwrap();
@@ -213,7 +213,7 @@ async fn the_write_timeout_resets_a_stalled_reader_on_the_body_path() {
                 "{{\"symbol\":\"S{}\",\"price\":{n},\"pad\":\"{pad}\"}}",
                 n % 5000
             );
-            hub.publish(&Tick::from_json(tick.as_bytes()).unwrap())
+            hub.try_publish(&Tick::from_json(tick.as_bytes()).unwrap())
                 .unwrap();
         }
         hub.stats().streams == 1

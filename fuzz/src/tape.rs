@@ -12,7 +12,7 @@ use tickcast_core::{
     Digest, Frame, KeyProgress, Limits, Now, Recorded, Reference, Seq, SourceId, SourceOptions,
     Symbol, Tick, Time,
 };
-use tickcast_tape::{Opened, Options, Sync, encode_key, open, write_snapshot};
+use tickcast_tape::{Batch, Opened, Options, Sync, encode_key, open, write_snapshot};
 
 pub use files::tape_files;
 pub use format::{tape_segment, tape_snapshot};
@@ -45,22 +45,24 @@ impl Log {
             ..Now::default()
         };
         let options = SourceOptions::default().allow_late(true);
+        let before = self.position();
         let accepted = self
             .0
             .sequencer
             .accept(tick, SourceId::default(), options, now);
         // The time of a restored tick may be too far ahead, and a restored market may be full.
         let Ok(accepted) = accepted else { return };
-        self.record(accepted.symbol, now.wall);
+        self.record(before, accepted.symbol, now.wall);
     }
 
     fn remove(&mut self, symbol: Symbol) {
+        let before = self.position();
         if let Some(removed) = self.0.sequencer.remove(&symbol, Now::default()) {
-            self.record(removed.symbol, Time::default());
+            self.record(before, removed.symbol, Time::default());
         }
     }
 
-    fn record(&mut self, id: tickcast_core::SymbolId, now: Time) {
+    fn record(&mut self, before: (Seq, Digest), id: tickcast_core::SymbolId, now: Time) {
         let Opened {
             sequencer, writer, ..
         } = &mut self.0;
@@ -69,13 +71,17 @@ impl Log {
             Reference::FirstOfDay { .. } => None,
         });
         let market = sequencer.market();
-        writer.push(&Recorded {
+        let mut batch = Batch::default();
+        batch.begin(before, now);
+        batch.push(&Recorded {
             symbol: market.symbol(id),
             prev_close,
             json: market.newest(id).map(Frame::json),
         });
-        let head = (sequencer.cursor().seq(), sequencer.tape().digest());
-        writer.commit(head, now).expect("the disk has room");
+        let digest = sequencer.tape().digest();
+        writer
+            .commit(&mut batch, digest)
+            .expect("the disk has room");
     }
 
     /// Returns the position of the newest entry, and the digest there.
@@ -176,7 +182,7 @@ static WHOLE: LazyLock<WholeTape> = LazyLock::new(|| {
         folder.path(),
         options().retention_time(std::time::Duration::ZERO),
     );
-    log.0.writer.make_room(1).expect("the disk has room");
+    log.0.writer.make_room().expect("the disk has room");
     log.remove(Symbol::new("OLD").expect("the symbol is valid"));
     log.publish(&tick(
         r#"{"symbol":"AAPL","price":190,"time":1782907204000,"prev_close":188.5}"#,

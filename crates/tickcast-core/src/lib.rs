@@ -29,6 +29,7 @@
 
 mod backoff;
 mod candle;
+mod charts;
 mod cursor;
 mod excerpt;
 mod filter;
@@ -66,7 +67,7 @@ pub use price::{MAX_DIGITS, Price, PriceError};
 pub use quote::{Quote, Reference, SourceId, SymbolSnapshot};
 pub use replica::{Replica, TooFarBehind};
 pub use resume::{Mode, Resume, ResumeError, resume};
-pub use sequencer::{Followed, Outcome, Recorded, Restore, Sequenced, Sequencer};
+pub use sequencer::{Followed, Mark, Outcome, Recorded, Restore, Sequenced, Sequencer};
 pub use sse::{Frame, Notice, TickView};
 pub use status::{CloseReason, SourceStatus, State};
 pub use symbol::{MAX_SYMBOL_LEN, Symbol, SymbolError};

@@ -18,6 +18,12 @@ impl NewCloses {
         self.0.push_back((seq, close));
     }
 
+    /// Forgets the closes of ticks after `head`.
+    pub(crate) fn forget_after(&mut self, head: Seq) {
+        let kept = self.0.partition_point(|(of, _)| *of <= head);
+        self.0.truncate(kept);
+    }
+
     /// Returns the close of the tick `seq`, if it was new.
     pub(crate) fn of(&self, seq: Seq) -> Option<Price> {
         let at = self.0.binary_search_by_key(&seq, |(of, _)| *of).ok()?;

@@ -127,8 +127,10 @@ pub struct Quote {
     pub source: SourceId,
     /// Time for the lateness check: a tick with an older time is late.
     order: Time,
-    /// Candles of the symbol's prices.
-    pub candles: Candles,
+    /// Whether the symbol has a newest tick. A removed symbol has none.
+    pub(crate) listed: bool,
+    /// Number of entries of the symbol that readers do not see yet.
+    pub(crate) unshown: u32,
     /// Change of the newest tick as sent to readers, and the same in percent.
     change: (Price, Option<Price>),
     extras: Extras,
@@ -149,6 +151,8 @@ pub struct SymbolSnapshot {
     pub frame: Option<Frame>,
     /// Remaining state of the symbol.
     pub quote: Quote,
+    /// Candles of the symbol's prices.
+    pub candles: Candles,
 }
 
 impl SymbolSnapshot {
@@ -174,7 +178,7 @@ impl Quote {
             price,
             day: when.effective.utc_day(),
         };
-        let (extras, candles, change) = (tick.extras.clone(), Candles::new(), (price, None));
+        let (extras, change) = (tick.extras.clone(), (price, None));
         let mut quote = Self {
             n: 0,
             price,
@@ -183,7 +187,8 @@ impl Quote {
             reference,
             source,
             order: when.order,
-            candles,
+            listed: true,
+            unshown: 0,
             change,
             extras,
         };
@@ -210,8 +215,7 @@ impl Quote {
         extras: &[u8],
         newest: Option<&Frame>,
     ) -> Self {
-        let (candles, extras, source) =
-            (Candles::new(), Extras::read_back(extras), SourceId::UNKNOWN);
+        let (extras, source) = (Extras::read_back(extras), SourceId::UNKNOWN);
         let amounts = newest.and_then(|frame| TickView::read(frame.json())?.amounts());
         let change = amounts.map_or((price, None), |(_, change, percent)| (change, percent));
         Self {
@@ -222,7 +226,8 @@ impl Quote {
             reference,
             source,
             order: time,
-            candles,
+            listed: newest.is_some(),
+            unshown: 0,
             change,
             extras,
         }
@@ -254,7 +259,7 @@ impl Quote {
         if !listed {
             (quote.reference, quote.first_time) = (first, view.time);
         }
-        (quote.n, quote.price) = (view.n, price);
+        (quote.n, quote.price, quote.listed) = (view.n, price, true);
         quote.advance_order(when);
         quote.change = (change, percent);
         quote.extras = Extras::read_back(view.extras);
@@ -265,7 +270,7 @@ impl Quote {
     /// Applies a tick and returns the derived fields that readers receive.
     pub(crate) fn advance(&mut self, tick: &Tick, source: SourceId, when: TickTime) -> Derived {
         self.n += 1;
-        self.price = tick.price;
+        (self.price, self.listed) = (tick.price, true);
         self.advance_order(when);
         self.source = source;
         self.extras.clone_from(&tick.extras);

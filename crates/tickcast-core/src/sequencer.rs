@@ -1,31 +1,20 @@
 //! The sequencer puts all ticks in one order. No other code assigns sequence numbers.
 
+mod ahead;
 mod follow;
 mod restore;
+mod showing;
 
 use std::sync::Arc;
 
+use crate::charts::{Charts, NewPrice};
 use crate::new_closes::NewCloses;
 use crate::quote::{ClockBounds, TickTime};
 use crate::tape::TapeWriter;
 use crate::{
-    Candles, Cursor, Digest, Entry, EntryKind, Epoch, Frame, KeyProgress, Keys, Limits, Market,
-    Names, Now, Position, Price, Quote, Seq, SourceId, SourceOptions, Symbol, SymbolId, Tape, Tick,
-    TickError, Time,
+    Candles, Cursor, Digest, Entry, EntryKind, Epoch, Frame, Keys, Limits, Market, Names, Now,
+    Position, Price, Quote, Seq, SourceId, SourceOptions, Symbol, SymbolId, Tape, Tick, TickError,
 };
-
-/// Maximum number of symbols that drop candles each time the total has grown. Four symbols are
-/// enough to return below the limit.
-const SHRINK_STEPS: usize = 4;
-
-/// Returns the maximum number of closed candles per symbol, if `symbols` symbols share `candles`
-/// candles.
-fn budget(candles: usize, symbols: usize) -> usize {
-    candles
-        .checked_div(symbols)
-        .unwrap_or(candles)
-        .max(Candles::MIN_BARS)
-}
 
 /// Result of publishing a valid tick: it was accepted or dropped. Returned by
 /// `tickcast::Hub::publish` and `tickcast::Publisher::publish`. A tick that is not valid is a
@@ -56,6 +45,16 @@ pub struct Sequenced {
 }
 
 impl Sequenced {
+    /// The result for a new entry of a symbol, whose newest tick was of the source `previous`.
+    fn accepted(seq: Seq, (symbol, source): (SymbolId, SourceId), previous: SourceId) -> Self {
+        let other = ![source, SourceId::UNKNOWN].contains(&previous);
+        Self {
+            outcome: Outcome::Accepted(seq),
+            symbol,
+            previous_source: other.then_some(previous),
+        }
+    }
+
     /// The result for a tick that was dropped.
     const fn dropped(outcome: Outcome, symbol: SymbolId) -> Self {
         Self {
@@ -79,20 +78,20 @@ impl Sequenced {
 /// by [`Sequencer::new`], or by [`Restore::done`] for a tape from an earlier run.
 ///
 /// The sequencer is ahead of its readers: they see the new entries when it [shows](Self::show)
-/// them.
+/// them. If something has to happen first, the sequencer [runs ahead](Self::run_ahead), and shows
+/// the entries later, or takes them [back](Self::take_back).
 #[derive(Debug)]
 pub struct Sequencer {
     epoch: Epoch,
     limits: Limits,
     market: Market,
     tape: TapeWriter,
-    /// One entry per symbol, by [`SymbolId`]. `None` for symbols whose frames were encoded outside
-    /// the core.
+    /// One entry per symbol, by [`SymbolId`], after its newest entry, whether it is shown or not.
+    /// `None` for symbols whose frames were encoded outside the core.
     quotes: Vec<Option<Quote>>,
-    /// Number of closed candles of all symbols together.
-    candles: usize,
-    /// Last symbol that was asked to drop candles when there were too many.
-    last_shrunk: usize,
+    charts: Charts,
+    /// What is not shown yet, if the sequencer runs ahead.
+    ahead: Option<Ahead>,
     /// Requests that were published recently.
     keys: Keys,
     new_closes: NewCloses,
@@ -117,8 +116,8 @@ impl Sequencer {
             market,
             tape: TapeWriter::new((head, digest), limits.tape_ticks, limits.tape_bytes),
             quotes: Vec::new(),
-            candles: 0,
-            last_shrunk: 0,
+            charts: Charts::new(limits.candles),
+            ahead: None,
             keys: Keys::default(),
             new_closes: NewCloses::default(),
             scratch: Vec::new(),
@@ -151,10 +150,9 @@ impl Sequencer {
         options: SourceOptions,
         now: Now,
     ) -> Result<Sequenced, TickError> {
-        let market = self.market();
-        let id = market.id(&tick.symbol);
-        let listed = id.filter(|id| market.newest(*id).is_some());
-        let quote = listed.and_then(|id| self.quote(id));
+        let id = self.market.id(&tick.symbol);
+        let listed = id.filter(|id| self.is_listed(*id));
+        let quote = listed.and_then(|id| self.quotes[id.index()].as_ref());
         let is_new = quote.and_then(|quote| quote.reference.close()) != Some(close);
         let sequenced = self.accept_tick(tick, source, options, now)?;
         if let Some(seq) = sequenced.seq().filter(|_| is_new) {
@@ -182,11 +180,12 @@ impl Sequencer {
         }
         let bounds = ClockBounds::new(now.wall, self.limits.max_skew);
         let id = self.add_symbol(tick.symbol)?;
-        let (quote, derived, when) = match &mut self.quotes[id.index()] {
+        let before = self.kept(id);
+        let listed = self.is_listed(id);
+        let (derived, when, previous) = match &mut self.quotes[id.index()] {
             Some(quote) => {
                 // A removed symbol has no newest tick, so a tick for it is neither late nor
                 // unchanged. A newest time that cannot be true is no reason to drop a tick.
-                let listed = self.market.newest(id).is_some();
                 let newest = quote.newest(bounds.horizon).filter(|_| listed);
                 let time = tick
                     .time
@@ -202,22 +201,24 @@ impl Sequencer {
                 if !listed {
                     quote.reopen(tick, when);
                 }
-                let derived = quote.advance(tick, source, when);
-                (quote, derived, when)
+                let previous = quote.source;
+                (quote.advance(tick, source, when), when, previous)
             }
             empty => {
                 let when = TickTime::new(tick.time.unwrap_or(now.wall), bounds);
                 let (quote, derived) = Quote::open(tick, source, when);
-                (empty.insert(quote), derived, when)
+                *empty = Some(quote);
+                (derived, when, SourceId::UNKNOWN)
             }
         };
-        let max_candles = budget(self.limits.candles, self.market.len());
-        let grown = quote
-            .candles
-            .add(when.effective, tick.price, bounds.horizon, max_candles);
         let frame = Frame::encode(tick, &derived, &mut self.scratch);
-        self.count_candles(grown, max_candles);
-        Ok(self.append((id, source), EntryKind::Tick(frame), now))
+        let entry = self.next_entry((id, source), EntryKind::Tick(frame), now);
+        let price = NewPrice {
+            price: tick.price,
+            when,
+        };
+        let seq = self.push(entry, Some(price), before);
+        Ok(Sequenced::accepted(seq, (id, source), previous))
     }
 
     /// Accepts a frame that was encoded outside the core as the newest tick of `symbol`.
@@ -231,19 +232,31 @@ impl Sequencer {
         now: Now,
     ) -> Result<Sequenced, TickError> {
         let id = self.add_symbol(symbol)?;
-        Ok(self.append((id, SourceId::UNKNOWN), EntryKind::Tick(frame), now))
+        let source = SourceId::UNKNOWN;
+        let before = self.kept(id);
+        if let Some(quote) = &mut self.quotes[id.index()] {
+            (quote.listed, quote.source) = (true, source);
+        }
+        let entry = self.next_entry((id, source), EntryKind::Tick(frame), now);
+        let seq = self.push(entry, None, before);
+        Ok(Sequenced::accepted(seq, (id, source), source))
     }
 
     /// Removes a symbol from the market. If the symbol returns, its number `n` continues. Returns
     /// `None` if the symbol was not in the market.
     pub fn remove(&mut self, symbol: &Symbol, now: Now) -> Option<Sequenced> {
-        let market = &self.market;
-        let id = market
-            .id(symbol)
-            .filter(|id| market.newest(*id).is_some())?;
-        let source = market.source(id);
-        self.forget_candles(id);
-        Some(self.append((id, source), EntryKind::Removal, now))
+        let id = self.market.id(symbol).filter(|id| self.is_listed(*id))?;
+        let before = self.kept(id);
+        let source = match &mut self.quotes[id.index()] {
+            Some(quote) => {
+                quote.listed = false;
+                quote.source
+            }
+            None => SourceId::UNKNOWN,
+        };
+        let entry = self.next_entry((id, source), EntryKind::Removal, now);
+        let seq = self.push(entry, None, before);
+        Some(Sequenced::accepted(seq, (id, source), source))
     }
 
     /// Returns the requests that were published recently, by idempotency key.
@@ -252,15 +265,10 @@ impl Sequencer {
         &self.keys
     }
 
-    /// Records the progress of a request.
-    pub fn record_key(&mut self, progress: KeyProgress<'_>, now: Time) {
-        self.keys.record(progress, now);
-    }
-
     /// Returns the cursor of the newest entry.
     #[must_use]
-    pub const fn cursor(&self) -> Cursor {
-        let tape = self.tape.tape();
+    pub fn cursor(&self) -> Cursor {
+        let tape = self.tape();
         let position = Position::new(tape.head(), tape.digest().check());
         Cursor {
             epoch: self.epoch,
@@ -282,8 +290,9 @@ impl Sequencer {
 
     /// Returns the tape: the last ticks in order.
     #[must_use]
-    pub const fn tape(&self) -> &Tape {
-        self.tape.tape()
+    pub fn tape(&self) -> &Tape {
+        let ahead = self.ahead.as_ref();
+        ahead.map_or(self.tape.tape(), |ahead| &ahead.shown)
     }
 
     /// Returns the approximate size of the tape in bytes.
@@ -294,8 +303,11 @@ impl Sequencer {
 
     /// Shows all entries to the readers: the [replicas](crate::Replica) and the
     /// [tapes](Self::tape). Returns whether there were new ones.
-    pub fn show(&self) -> bool {
-        self.tape.show()
+    pub fn show(&mut self) -> bool {
+        match &self.ahead {
+            Some(_) => self.show_until(self.mark()),
+            None => self.tape.show(),
+        }
     }
 
     /// Returns the previous close that was new with the tick `seq`, if there was one. Only ticks on
@@ -308,39 +320,26 @@ impl Sequencer {
     /// Returns the state of a symbol.
     #[must_use]
     pub fn quote(&self, id: SymbolId) -> Option<&Quote> {
-        self.quotes[id.index()].as_ref()
+        self.shown_quote(id)
+    }
+
+    /// Returns the candles of a symbol.
+    #[must_use]
+    pub fn candles(&self, id: SymbolId) -> &Candles {
+        self.charts.of(id)
     }
 
     /// Returns the number of closed candles of all symbols together.
     #[must_use]
-    pub const fn candles(&self) -> usize {
-        self.candles
+    pub const fn total_candles(&self) -> usize {
+        self.charts.total()
     }
 
-    /// Adds `grown` to the number of candles. If the total exceeds the limit, some symbols drop the
-    /// candles above their share. Each call asks at most [`SHRINK_STEPS`] symbols.
-    fn count_candles(&mut self, grown: isize, max_candles: usize) {
-        self.candles = self.candles.saturating_add_signed(grown);
-        if grown <= 0 {
-            return;
-        }
-        for _ in 0..SHRINK_STEPS {
-            if self.candles <= self.limits.candles {
-                return;
-            }
-            self.last_shrunk = (self.last_shrunk + 1) % self.quotes.len();
-            if let Some(quote) = &mut self.quotes[self.last_shrunk] {
-                let before = quote.candles.len();
-                quote.candles.shrink(max_candles);
-                self.candles -= before - quote.candles.len();
-            }
-        }
-    }
-
-    /// Drops the candles of a removed symbol.
-    fn forget_candles(&mut self, id: SymbolId) {
-        if let Some(quote) = &mut self.quotes[id.index()] {
-            self.candles -= std::mem::take(&mut quote.candles).len();
+    /// Checks whether a symbol has a newest tick, whether it is shown or not.
+    fn is_listed(&self, id: SymbolId) -> bool {
+        match &self.quotes[id.index()] {
+            Some(quote) => quote.listed,
+            None => self.market.newest(id).is_some(),
         }
     }
 
@@ -350,45 +349,37 @@ impl Sequencer {
             return Err(TickError::TooManySymbols(self.limits.symbols));
         }
         let id = market.add_symbol(symbol);
-        if id.index() == self.quotes.len() {
-            self.quotes.push(None);
-        }
+        self.make_places(id);
         Ok(id)
     }
 
-    fn append(
-        &mut self,
-        (id, source): (SymbolId, SourceId),
-        kind: EntryKind,
-        now: Now,
-    ) -> Sequenced {
-        let previous = self.market.source(id);
+    /// Makes room for the state of a symbol, if the symbol is new.
+    fn make_places(&mut self, id: SymbolId) {
+        if id.index() == self.quotes.len() {
+            self.quotes.push(None);
+            self.charts.add_symbol();
+        }
+    }
+
+    fn next_entry(&self, (id, source): (SymbolId, SourceId), kind: EntryKind, now: Now) -> Entry {
+        let (_, digest) = self.newest_position();
         let symbol = self.market.symbol(id);
-        let entry = Entry::after(self.tape().digest(), (id, symbol, source), kind, now.uptime);
-        Sequenced {
-            outcome: Outcome::Accepted(self.apply(entry)),
-            symbol: id,
-            previous_source: Some(previous)
-                .filter(|previous| ![source, SourceId::UNKNOWN].contains(previous)),
+        Entry::after(digest, (id, symbol, source), kind, now.uptime)
+    }
+
+    /// Applies the tape's entry `seq` to the market and the candles.
+    fn apply(&mut self, seq: Seq, entry: &Entry, price: Option<NewPrice>) {
+        self.market.apply(seq, entry);
+        match price {
+            Some(price) => self.charts.add(entry.symbol, price),
+            None if entry.kind.frame().is_none() => self.charts.forget(entry.symbol),
+            None => {}
         }
     }
 }
 
-impl Sequencer {
-    /// Applies the next entry to the market and the tape. Returns the sequence number of the entry.
-    fn apply(&mut self, entry: Entry) -> Seq {
-        self.market.apply(self.tape().head().next(), &entry);
-        self.tape.push(entry)
-    }
-
-    /// Adds the next entry to the tape only, because the market is ahead of the entry for this
-    /// symbol.
-    fn skip(&mut self, entry: Entry) -> Seq {
-        self.market.advance_to(self.tape().head().next());
-        self.tape.push(entry)
-    }
-}
-
+use ahead::Ahead;
+pub use ahead::Mark;
 pub use follow::Followed;
 pub use restore::{Recorded, Restore};
 

@@ -202,6 +202,11 @@ impl Tape {
         }
     }
 
+    /// Moves the head past the next entry.
+    pub(crate) fn advance_by(&mut self, entry: &Entry) {
+        (self.head, self.digest) = (self.head.next(), entry.digest);
+    }
+
     /// Moves the head to the end of a run.
     pub(crate) fn advance_past(&mut self, run: &Run) {
         if let Some(last) = run.chunk.entries[run.end - 1].get() {

@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use tickcast::stats::FeedEventKind;
-use tickcast::{Publisher, SourceState};
+use tickcast::{Publisher, SourceState, Tick};
 use tickcast_core::Backoff;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -103,6 +103,7 @@ impl Feed {
             timeout_factor: 1,
             marks,
             standing,
+            unpublished: Vec::new(),
         };
         run.standing
             .set_state(SourceState::Down("connecting".to_owned()));
@@ -116,6 +117,7 @@ impl Feed {
                     run.handle_event(id, event, Instant::now());
                 },
             }
+            run.publish().await;
         }
     }
 }
@@ -144,6 +146,8 @@ struct Run {
     timeout_factor: u32,
     marks: SequenceTracker,
     standing: FeedStatus,
+    /// The ticks of the last event.
+    unpublished: Vec<Tick>,
 }
 
 impl Run {

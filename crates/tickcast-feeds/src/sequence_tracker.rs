@@ -295,7 +295,7 @@ mod tests {
         let hub = tickcast::Hub::builder().lanes(1).build();
         let feed = hub.source("feed", tickcast::SourceOptions::default());
         let json = format!(r#"{{"symbol":"A","price":1,"time":{NOW},"trade_id":{trade_id}}}"#);
-        feed.publish(&Tick::from_json(json.as_bytes()).unwrap())
+        feed.try_publish(&Tick::from_json(json.as_bytes()).unwrap())
             .unwrap();
         feed.newest(&Symbol::new("A").unwrap()).unwrap()
     }

@@ -61,7 +61,7 @@ async fn listen(
                 tracing::warn!(source = publisher.name(), "{error}");
             }
         }
-        publisher.publish_all(&ticks, |_, _| {});
+        publisher.publish_all(&ticks, |_, _| {}).await;
     }
 }
 

@@ -131,7 +131,7 @@ impl Simulation {
                 }
                 next = market.next_tick();
             }
-            publisher.publish_all(&batch, |_, _| {});
+            publisher.publish_all(&batch, |_, _| {}).await;
             if batch.len() < BATCH {
                 sleep_until(start + next.at).await;
             } else {

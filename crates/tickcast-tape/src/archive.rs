@@ -106,6 +106,14 @@ impl DiskTape {
         self.0.ensure_writable()
     }
 
+    /// Checks whether the tape can be written.
+    ///
+    /// # Errors
+    /// If writing has failed.
+    pub fn check_writable(&self) -> Result<(), AppendError> {
+        self.0.ensure_writable()
+    }
+
     /// Returns the number of bytes of all segments.
     #[must_use]
     pub fn bytes(&self) -> u64 {

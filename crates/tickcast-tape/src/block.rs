@@ -21,7 +21,7 @@ use tickcast_core::{Digest, KeyProgress, MAX_SYMBOL_LEN, Recorded, Seq, Symbol, 
 use crate::bytes::{self, read_short, take, u32_at, u64_at};
 
 /// First bytes of every block, in this version and in the first version.
-const MAGIC: [u8; 4] = *b"TKB2";
+pub(crate) const MAGIC: [u8; 4] = *b"TKB2";
 const MAGIC_1: [u8; 4] = *b"TKB1";
 
 /// Length of the header of a block, in this version and in the first version.
@@ -29,11 +29,11 @@ pub(crate) const HEAD: usize = 48;
 const HEAD_1: usize = 32;
 
 /// Start of the checksummed bytes.
-const CHECKED: usize = 12;
+pub(crate) const CHECKED: usize = 12;
 
-const GONE: u8 = 1;
-const CLOSE: u8 = 2;
-const KEY: u8 = 4;
+pub(crate) const GONE: u8 = 1;
+pub(crate) const CLOSE: u8 = 2;
+pub(crate) const KEY: u8 = 4;
 
 /// Maximum number of bytes of the records of a block. The writer never writes more, so a larger
 /// length is damage.
@@ -55,89 +55,7 @@ pub(crate) struct Stamp {
     pub before: Digest,
 }
 
-/// A block that is being built.
-#[derive(Debug, Default)]
-pub(crate) struct BlockBuilder {
-    bytes: Vec<u8>,
-    count: u32,
-    keys: u32,
-}
-
-impl BlockBuilder {
-    pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-        self.bytes.resize(HEAD, 0);
-        (self.count, self.keys) = (0, 0);
-    }
-
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.count == 0 && self.keys == 0
-    }
-
-    pub(crate) const fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    pub(crate) fn push(&mut self, recorded: &Recorded<'_>) {
-        let Recorded {
-            symbol,
-            prev_close,
-            json,
-        } = recorded;
-        let flags =
-            if json.is_none() { GONE } else { 0 } | if prev_close.is_some() { CLOSE } else { 0 };
-        // The JSON of a tick begins with its symbol.
-        let payload = json.unwrap_or_else(|| symbol.as_bytes());
-        let [l0, l1] = (payload.len() as u16).to_le_bytes();
-        let out = &mut self.bytes;
-        out.extend_from_slice(&[flags, l0, l1]);
-        out.extend_from_slice(payload);
-        if let Some(close) = prev_close {
-            bytes::write_price(*close, out);
-        }
-        self.count += 1;
-    }
-
-    /// Adds the progress of a request, unless the progress is too long.
-    pub(crate) fn push_key(&mut self, progress: &KeyProgress<'_>) {
-        let KeyProgress {
-            key,
-            next,
-            done,
-            report,
-        } = progress;
-        let length = 1 + key.len() + 9 + report.len();
-        if key.len() > usize::from(u8::MAX) || length > MAX_KEY_RECORD_BYTES {
-            return;
-        }
-        let [l0, l1] = (length as u16).to_le_bytes();
-        let out = &mut self.bytes;
-        out.extend_from_slice(&[KEY, l0, l1, key.len() as u8]);
-        out.extend_from_slice(key.as_bytes());
-        out.extend_from_slice(&next.to_le_bytes());
-        out.push(u8::from(*done));
-        out.extend_from_slice(report);
-        self.keys += 1;
-    }
-
-    /// Finishes the block, whose first entry is `first`.
-    pub(crate) fn finish(&mut self, first: Seq, durable: Seq, stamp: Stamp) -> &[u8] {
-        let length = (self.bytes.len() - HEAD) as u32;
-        self.bytes[..4].copy_from_slice(&MAGIC);
-        self.bytes[4..8].copy_from_slice(&length.to_le_bytes());
-        self.bytes[12..16].copy_from_slice(&self.count.to_le_bytes());
-        self.bytes[16..24].copy_from_slice(&first.get().to_le_bytes());
-        self.bytes[24..32].copy_from_slice(&durable.get().to_le_bytes());
-        self.bytes[32..40].copy_from_slice(&stamp.now.as_millis().to_le_bytes());
-        self.bytes[40..44].copy_from_slice(&stamp.before.to_bits().to_le_bytes());
-        self.bytes[44..48].copy_from_slice(&self.keys.to_le_bytes());
-        let checksum = checksum(&self.bytes[4..8], &self.bytes[CHECKED..]);
-        self.bytes[8..12].copy_from_slice(&checksum.to_le_bytes());
-        &self.bytes
-    }
-}
-
-fn checksum(length: &[u8], rest: &[u8]) -> u32 {
+pub(crate) fn checksum(length: &[u8], rest: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(length), rest)
 }
 
@@ -243,7 +161,7 @@ impl<'a> Block<'a> {
 
     /// Returns the recorded progress of requests.
     pub(crate) fn keys(&self) -> impl Iterator<Item = KeyProgress<'a>> + use<'a> {
-        all(self.records, self.count + self.keys).filter_map(|record| match record {
+        all(self.records, self.count.saturating_add(self.keys)).filter_map(|record| match record {
             Record::Key(progress) => Some(progress),
             Record::Entry(_) => None,
         })
@@ -252,10 +170,12 @@ impl<'a> Block<'a> {
     /// Returns the entries in order. Stops early if an entry is invalid although the checksum is
     /// right.
     pub(crate) fn records(&self) -> impl Iterator<Item = (Seq, Recorded<'a>)> + use<'a> {
-        let entries = all(self.records, self.count + self.keys).filter_map(|record| match record {
-            Record::Entry(recorded) => Some(recorded),
-            Record::Key(_) => None,
-        });
+        let entries = all(self.records, self.count.saturating_add(self.keys)).filter_map(
+            |record| match record {
+                Record::Entry(recorded) => Some(recorded),
+                Record::Key(_) => None,
+            },
+        );
         (self.first.get()..).map(Seq::new).zip(entries)
     }
 }
@@ -313,6 +233,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::batch::Batch;
 
     const JSON: &[u8] = br#"{"symbol":"BTC/USD","price":1}"#;
 
@@ -333,16 +254,13 @@ mod tests {
     }
 
     fn block() -> Vec<u8> {
-        let mut builder = BlockBuilder::default();
-        builder.clear();
-        builder.push(&recorded(Some(JSON)));
-        builder.push_key(&PROGRESS);
-        builder.push(&recorded(None));
-        let stamp = Stamp {
-            now: Time::from_millis(7).unwrap(),
-            before: Digest::from_bits(9),
-        };
-        builder.finish(Seq::new(41), Seq::new(5), stamp).to_vec()
+        let mut batch = Batch::default();
+        let now = Time::from_millis(7).unwrap();
+        batch.begin((Seq::new(40), Digest::from_bits(9)), now);
+        batch.push(&recorded(Some(JSON)));
+        batch.push_key(&PROGRESS);
+        batch.push(&recorded(None));
+        batch.finish(Seq::new(5)).to_vec()
     }
 
     #[test]
@@ -370,6 +288,18 @@ mod tests {
         assert_eq!((stamp.now.as_millis(), stamp.before.to_bits()), (7, 9));
         assert_eq!(Block::read(&[0; 64]).unwrap_err(), NoBlock::End);
         assert_eq!(Block::read(&[]).unwrap_err(), NoBlock::End);
+    }
+
+    /// The checksum of such a block is right.
+    #[test]
+    fn the_numbers_of_records_may_be_impossible() {
+        let mut bytes = block();
+        bytes[12..16].fill(0xff);
+        bytes[44..48].fill(0xff);
+        let sum = checksum(&bytes[4..8], &bytes[CHECKED..]);
+        bytes[8..12].copy_from_slice(&sum.to_le_bytes());
+        let (block, _) = Block::read(&bytes).unwrap();
+        assert_eq!((block.records().count(), block.keys().count()), (2, 1));
     }
 
     proptest! {

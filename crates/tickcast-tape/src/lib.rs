@@ -10,6 +10,7 @@
 //! crash a new epoch begins, so that a cursor never refers to two different ticks.
 
 mod archive;
+mod batch;
 mod block;
 mod bytes;
 mod data_dir;
@@ -27,6 +28,7 @@ mod writer;
 use std::time::Duration;
 
 pub use archive::{DiskTape, ReadError, Skipped};
+pub use batch::Batch;
 pub use delayed_snapshot::{DelayedSnapshot, read_delayed_snapshot, write_delayed_snapshot};
 pub use error::{AppendError, OpenError};
 pub use recovery::{Opened, open};

@@ -156,6 +156,13 @@ impl Segment {
         Ok(())
     }
 
+    /// Removes the bytes after `written` and the reserved ones, because the disk had no space for
+    /// them.
+    pub(crate) fn release_after(&self, written: u64) -> io::Result<()> {
+        self.room.store(written, Ordering::Release);
+        self.file.set_len(written)
+    }
+
     /// Releases the reserved bytes that a complete segment does not use.
     pub(crate) fn release(&self) {
         if let Err(error) = self.file.set_len(self.written()) {

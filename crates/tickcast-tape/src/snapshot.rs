@@ -15,7 +15,7 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use tickcast_core::{
-    Candle, Check, Digest, Frame, KeyProgress, Position, Quote, Reference, Seq, Symbol,
+    Candle, Candles, Check, Digest, Frame, KeyProgress, Position, Quote, Reference, Seq, Symbol,
     SymbolSnapshot, Time,
 };
 
@@ -225,6 +225,7 @@ fn encode(snapshot: &SymbolSnapshot, out: &mut Vec<u8>) {
         updated_at,
         frame,
         quote,
+        candles,
     } = snapshot;
     write_short(symbol.as_bytes(), out);
     let (kind, day) = match quote.reference {
@@ -251,8 +252,7 @@ fn encode(snapshot: &SymbolSnapshot, out: &mut Vec<u8>) {
     write_price(quote.reference.price(), out);
     write_long(quote.extras(), out);
     write_long(frame.as_ref().map_or(&[][..], Frame::json), out);
-    let candles = quote.candles.bars();
-    for (level, open, candle) in candles {
+    for (level, open, candle) in candles.bars() {
         out.push(level as u8);
         out.push(u8::from(open));
         out.extend_from_slice(&candle.time.as_millis().to_le_bytes());
@@ -289,10 +289,11 @@ fn decode(mut bytes: &[u8], version: u32) -> Option<SymbolSnapshot> {
     let extras = read_long(rest)?;
     let json = read_long(rest)?;
     let frame = (!json.is_empty()).then(|| Frame::restored(symbol, json));
-    let mut quote = Quote::restored((n, price), times, reference, extras, frame.as_ref());
+    let quote = Quote::restored((n, price), times, reference, extras, frame.as_ref());
+    let mut candles = Candles::new();
     while !rest.is_empty() {
         let (level, open, candle) = read_candle(rest)?;
-        quote.candles.restore(level, open, &candle);
+        candles.restore(level, open, &candle);
     }
     Some(SymbolSnapshot {
         symbol,
@@ -300,6 +301,7 @@ fn decode(mut bytes: &[u8], version: u32) -> Option<SymbolSnapshot> {
         updated_at,
         frame,
         quote,
+        candles,
     })
 }
 

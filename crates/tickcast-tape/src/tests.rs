@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use tickcast_core::{
-    Cursor, Frame, Limits, Now, Price, Recorded, Reference, Seq, Sequenced, Sequencer, SourceId,
-    SourceOptions, Symbol, Tick, TickView, Time,
+    Cursor, Digest, Frame, Limits, Now, Price, Recorded, Reference, Seq, Sequenced, Sequencer,
+    SourceId, SourceOptions, Symbol, Tick, TickView, Time,
 };
 
 use super::*;
@@ -58,26 +58,28 @@ impl Log {
             wall: tick.time.unwrap(),
             ..Now::default()
         };
-        self.writer.make_room(1).unwrap();
+        self.writer.make_room().unwrap();
+        let before = self.sequencer.newest_position();
         let sequenced = self
             .sequencer
             .accept(&tick, SourceId(3), SourceOptions::default(), now)
             .unwrap();
         if sequenced.seq().is_some() {
-            self.record(sequenced, now.wall);
+            self.record(before, sequenced, now.wall);
         }
     }
 
     fn remove(&mut self, symbol: &str) {
+        let before = self.sequencer.newest_position();
         if let Some(removed) = self
             .sequencer
             .remove(&Symbol::new(symbol).unwrap(), Now::default())
         {
-            self.record(removed, Time::default());
+            self.record(before, removed, Time::default());
         }
     }
 
-    fn record(&mut self, sequenced: Sequenced, now: Time) {
+    fn record(&mut self, before: (Seq, Digest), sequenced: Sequenced, now: Time) {
         let id = sequenced.symbol;
         let quote = self.sequencer.quote(id).unwrap();
         let prev_close = match quote.reference {
@@ -86,15 +88,15 @@ impl Log {
         };
         let market = self.sequencer.market();
         let json = market.newest(id).map(Frame::json);
-        self.writer.push(&Recorded {
+        let mut batch = Batch::default();
+        batch.begin(before, now);
+        batch.push(&Recorded {
             symbol: market.symbol(id),
             prev_close,
             json,
         });
         let digest = self.sequencer.tape().digest();
-        self.writer
-            .commit((sequenced.seq().unwrap(), digest), now)
-            .unwrap();
+        self.writer.commit(&mut batch, digest).unwrap();
     }
 
     fn checkpoint(&self) {
@@ -114,7 +116,7 @@ impl Log {
         let market = self.sequencer.market();
         let symbol = |(name, id)| {
             let quote = self.sequencer.quote(id).unwrap();
-            let bars: Vec<_> = quote.candles.bars().collect();
+            let bars: Vec<_> = self.sequencer.candles(id).bars().collect();
             let frame = market
                 .newest(id)
                 .map(|frame| String::from_utf8(frame.event().to_vec()).unwrap());
@@ -714,7 +716,7 @@ fn a_writer_that_loses_its_directory_stops_and_writes_nothing_into_another() {
         }
         let other = Log::open(&folder);
         let why = loop {
-            match log.writer.make_room(1) {
+            match log.writer.make_room() {
                 Ok(()) => std::thread::yield_now(),
                 Err(error) => break error.to_string(),
             }
@@ -774,9 +776,11 @@ fn a_published_request_is_stored_across_a_restart() {
         report: b"{\"accepted\":3}",
     };
     log.publish("A", 1, 1_782_907_200_000);
-    log.writer.push_key(&progress);
-    let head = (log.sequencer.cursor().seq(), log.sequencer.tape().digest());
-    log.writer.commit(head, now).unwrap();
+    let mut batch = Batch::default();
+    let position = log.sequencer.newest_position();
+    batch.begin(position, now);
+    batch.push_key(&progress);
+    log.writer.commit(&mut batch, position.1).unwrap();
     log.publish("A", 2, 1_782_907_200_000);
     kill(log);
     for snapshot in [true, false] {

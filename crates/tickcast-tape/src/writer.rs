@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
-use tickcast_core::{Digest, KeyProgress, Recorded, Seq, Time};
+use tickcast_core::{Digest, Seq};
 
-use crate::block::{BlockBuilder, HEAD, MAX_KEY_RECORD_BYTES, MAX_RECORD_BYTES, Stamp};
+use crate::batch::Batch;
 use crate::error::AppendError;
 use crate::segment::{self, Segment};
 use crate::segment_set::SegmentSet;
@@ -26,7 +26,6 @@ pub struct Writer {
     next: Seq,
     /// Digest of the tape before the next entry.
     digest: Digest,
-    builder: BlockBuilder,
     /// Receives a message when a segment is complete.
     segment_sealed: Sender<()>,
     /// The work of the spare. `None` when the tape is closed.
@@ -58,14 +57,11 @@ impl Writer {
             .name("tape-next".to_owned())
             .spawn(move || spare_thread::run(&spares, &work))?;
         let next = segment.last().next();
-        let mut builder = BlockBuilder::default();
-        builder.clear();
         Ok(Self {
             segments,
             segment,
             next,
             digest,
-            builder,
             segment_sealed,
             spare_work: Some(spare_work),
             spare_asked: false,
@@ -73,13 +69,15 @@ impl Writer {
         })
     }
 
-    /// Reserves space for `entries` entries, so that a full disk cannot stop their write.
+    /// Reserves space for two batches, so that a full disk cannot stop their write: one that is
+    /// written, and one that grows meanwhile. The writer may begin a new segment, and wait for the
+    /// disk.
     ///
     /// # Errors
     /// If there is no space, or if writing has failed before.
-    pub fn make_room(&mut self, entries: usize) -> Result<(), AppendError> {
+    pub fn make_room(&mut self) -> Result<(), AppendError> {
         self.segments.ensure_writable()?;
-        let needed = (HEAD + entries * MAX_RECORD_BYTES + MAX_KEY_RECORD_BYTES) as u64;
+        let needed = 2 * Batch::MAX_BYTES as u64;
         let size = self.segments.options.segment_bytes();
         let written = self.segment.written();
         let usable = self.segment.room().saturating_sub(needed);
@@ -129,44 +127,41 @@ impl Writer {
             && self.segment.since.elapsed() > retention_time / (SEGMENTS_PER_RETENTION_TIME * part)
     }
 
-    /// Adds an entry to the next block.
-    pub fn push(&mut self, recorded: &Recorded<'_>) {
-        self.builder.push(recorded);
-    }
-
-    /// Adds the progress of a request to the next block.
-    pub fn push_key(&mut self, progress: &KeyProgress<'_>) {
-        self.builder.push_key(progress);
-    }
-
-    /// Writes the added entries, which were accepted at the wall-clock time `now`. `head` is the
-    /// sequence number of the last entry, and `digest` is the digest of the tape at `head`. After
+    /// Writes a batch and empties it. `digest` is the digest of the tape after its last entry. After
     /// the return, the entries survive the end of the process.
     ///
     /// # Errors
-    /// If the operating system reports an error. Then nothing more is written.
-    pub fn commit(&mut self, (head, digest): (Seq, Digest), now: Time) -> Result<(), AppendError> {
-        if self.builder.is_empty() {
+    /// [`AppendError::Full`] if the disk has no space although it was reserved, which some file
+    /// systems do not keep. Nothing was written then. [`AppendError::Broken`] after another error of
+    /// the operating system. Then nothing more is written.
+    pub fn commit(&mut self, batch: &mut Batch, digest: Digest) -> Result<(), AppendError> {
+        let bytes = batch.finish(self.segments.durable_now());
+        let written = self.write(bytes);
+        if written.is_ok() {
+            for block in batch.blocks() {
+                let entries = (block.first, block.last());
+                self.segment.grow(entries, block.len(), block.stamp.before);
+                self.next = block.last().next();
+            }
+            self.digest = digest;
+            self.segments.note_write();
+        }
+        batch.clear();
+        written
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result<(), AppendError> {
+        self.segments.ensure_writable()?;
+        let at = self.segment.written();
+        let Err(error) = self.segment.file.write_all_at(bytes, at) else {
             return Ok(());
+        };
+        // A part may have been written. No later write may leave its end behind.
+        if error.kind() == io::ErrorKind::StorageFull && self.segment.release_after(at).is_ok() {
+            return Err(AppendError::Full(error));
         }
-        let (first, before) = (self.next, std::mem::replace(&mut self.digest, digest));
-        let length = self.builder.len() as u64;
-        let block = self
-            .builder
-            .finish(first, self.segments.durable_now(), Stamp { now, before });
-        let written = self
-            .segment
-            .file
-            .write_all_at(block, self.segment.written());
-        self.builder.clear();
-        if let Err(error) = written {
-            self.segments.poison(&error);
-            return self.segments.ensure_writable();
-        }
-        self.segment.grow((first, head), length, before);
-        self.next = head.next();
-        self.segments.note_write();
-        Ok(())
+        self.segments.poison(&error);
+        self.segments.ensure_writable()
     }
 
     /// Makes the disk confirm everything, and records that the tape was closed cleanly.

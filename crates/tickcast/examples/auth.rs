@@ -78,7 +78,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         r#"{"symbol":"BTC-USD","price":97415.39}"#,
         r#"{"symbol":"AAPL","price":189.50}"#,
     ] {
-        hub.publish(&Tick::from_json(tick.as_bytes())?)?;
+        hub.publish(&Tick::from_json(tick.as_bytes())?).await?;
     }
     let sessions = Sessions::default();
     // The layer sees each request before the stream takes over its connection.

@@ -24,7 +24,8 @@ async fn index(hub: Hub) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
             .zip(range.max())
             .and_then(|(low, high)| low.middle(high));
         if let Some(price) = middle {
-            publisher.publish(&Tick::new(Symbol::new("INDEX")?, price))?;
+            let index = Tick::new(Symbol::new("INDEX")?, price);
+            publisher.publish(&index).await?;
         }
     }
     Ok(())
@@ -43,6 +44,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 Price::from_units(10_000 + (step * 7919 % 500) as i64, 2).expect("two decimals");
             publisher
                 .publish(&Tick::new(symbol, price))
+                .await
                 .expect("room for three symbols");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }

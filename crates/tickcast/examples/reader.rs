@@ -20,6 +20,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             let price = Price::from_units(cents, 2).expect("two decimals");
             publisher
                 .publish(&Tick::new(symbol, price))
+                .await
                 .expect("room for one symbol");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

@@ -3,7 +3,7 @@
 
 #[cfg(feature = "tape")]
 pub(crate) use tickcast_tape::{
-    AppendError, DelayedSnapshot, DiskTape, Opened, ReadError, Skipped, Writer, encode_key,
+    AppendError, Batch, DelayedSnapshot, DiskTape, Opened, ReadError, Skipped, Writer, encode_key,
     read_delayed_snapshot, write_delayed_snapshot, write_snapshot,
 };
 
@@ -11,6 +11,6 @@ pub(crate) use tickcast_tape::{
 mod absent;
 #[cfg(not(feature = "tape"))]
 pub(crate) use absent::{
-    AppendError, DelayedSnapshot, DiskTape, Opened, ReadError, Skipped, Writer, encode_key,
+    AppendError, Batch, DelayedSnapshot, DiskTape, Opened, ReadError, Skipped, Writer, encode_key,
     read_delayed_snapshot, write_delayed_snapshot, write_snapshot,
 };

@@ -66,7 +66,7 @@ const EXPIRY_SPREAD_MS: u64 = 4000;
 /// use tickcast::{Hub, Tick};
 ///
 /// let hub = Hub::builder().build();
-/// hub.publish(&Tick::from_json(br#"{"symbol":"AAPL","price":189.50}"#).unwrap()).unwrap();
+/// hub.try_publish(&Tick::from_json(br#"{"symbol":"AAPL","price":189.50}"#).unwrap()).unwrap();
 /// let app: axum::Router = hub.router();
 /// ```
 ///
@@ -191,7 +191,7 @@ impl Hub {
             (
                 log.cursor(),
                 log.market().len(),
-                log.candles(),
+                log.total_candles(),
                 log.tape().len(),
                 log.tape_bytes(),
             )

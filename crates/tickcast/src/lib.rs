@@ -9,7 +9,7 @@
 //! use tickcast::{Hub, Tick};
 //!
 //! let hub = Hub::builder().build();
-//! hub.publish(&Tick::from_json(br#"{"symbol":"AAPL","price":189.50}"#)?)?;
+//! hub.try_publish(&Tick::from_json(br#"{"symbol":"AAPL","price":189.50}"#)?)?;
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
 //! tickcast::serve(listener, hub.router()).await;
 //! # Ok(()) }

@@ -11,9 +11,15 @@
 
 mod checkpointer;
 mod journal;
+mod order;
 mod source_history;
+mod write;
+mod writing;
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::io;
+use std::iter::Peekable;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 use tickcast_core::{
     Followed, Frame, KeyProgress, Names, Now, Outcome, Replica, Run, Seq, Sequenced, Sequencer,
@@ -23,8 +29,9 @@ use tickcast_core::{
 use crate::disk::{DiskTape, Opened};
 use crate::doorbell::Doorbell;
 pub(crate) use checkpointer::run_checkpointer;
-use journal::Journal;
-use source_history::SourceHistory;
+use journal::{Journal, Staged};
+use order::{LogState, Order};
+pub(crate) use write::Write;
 
 /// Number of symbols that are copied under one lock. With all their candles, the copy takes one or
 /// two milliseconds.
@@ -33,18 +40,20 @@ const SYMBOLS_PER_LOCK: usize = 16;
 /// Number of symbols whose newest tick is copied under one lock. The copy takes some microseconds.
 const TICKS_PER_LOCK: usize = 1024;
 
-/// Maximum number of ticks between two writes to the disk.
-const ENTRIES_PER_WRITE: usize = 512;
-
 /// The sequencer, the tape on disk if there is one, and the doorbells of the lanes to wake when the
 /// log advances.
+///
+/// With a tape on disk, the log has two heads. Publishers move the first one: their entries are
+/// sequenced. A thread writes the entries to the disk and then moves the second one: the entries are
+/// visible. Everything that reads, reads as of the second head.
 pub(crate) struct Log {
-    state: Mutex<LogState>,
+    order: Arc<Order>,
+    /// The thread that writes to the disk.
+    writing: Mutex<Option<JoinHandle<()>>>,
     /// The tape in memory, to read what readers may see without a lock. Its own head stays where it
     /// is.
     shared: Tape,
     names: Arc<Names>,
-    wakers: OnceLock<Vec<Arc<Doorbell>>>,
     tape: Option<DiskTape>,
     /// The tape on disk for reading only: that of the live market, for a delayed one.
     archive: Option<DiskTape>,
@@ -52,59 +61,62 @@ pub(crate) struct Log {
     checkpoints: Mutex<()>,
 }
 
-/// The state that is locked while sequence numbers are assigned.
-struct LogState {
-    sequencer: Sequencer,
-    journal: Journal,
-    /// The sources that symbols had before, if a delayed market needs them.
-    sources: Option<SourceHistory>,
+/// What [`Log::append`] did with ticks.
+pub(crate) struct Appended {
+    /// The symbols that belonged to other sources before, with those sources.
+    pub(crate) taken_over: Vec<(Symbol, SourceId)>,
+    /// The write after which the ticks are visible. `None` if they are visible already.
+    pub(crate) write: Option<Arc<Write>>,
+    /// Whether there are more ticks than the write can have. Append them when it is done.
+    pub(crate) more: bool,
+}
+
+/// The reason why a symbol was not removed.
+#[derive(Debug)]
+pub(crate) enum Unremoved {
+    /// The next write is full. The removal can be tried again after it.
+    Wait(Arc<Write>),
+    Failed(TickError),
 }
 
 impl Log {
     /// Creates a log in memory.
     pub(crate) fn new(sequencer: Sequencer) -> Self {
-        Self::of(
-            LogState {
-                sequencer,
-                journal: Journal::Memory,
-                sources: None,
-            },
-            None,
-        )
+        Self::of(sequencer, Journal::Memory, None)
     }
 
     /// Creates a log that continues from the end of its tape on disk.
-    pub(crate) fn on_disk(opened: Opened) -> Self {
+    ///
+    /// # Errors
+    /// If the thread that writes cannot be started.
+    pub(crate) fn on_disk(opened: Opened) -> io::Result<Self> {
         let Opened {
-            sequencer,
-            writer,
+            mut sequencer,
+            mut writer,
             tape,
             ..
         } = opened;
-        Self::of(
-            LogState {
-                sequencer,
-                journal: Journal::on_disk(writer),
-                sources: None,
-            },
-            Some(tape),
-        )
+        sequencer.run_ahead();
+        let staged = Staged::new(tape.clone(), writer.make_room());
+        let log = Self::of(sequencer, Journal::Disk(Box::new(staged)), Some(tape));
+        let thread = writing::start(Arc::clone(&log.order), writer)?;
+        *log.writing() = Some(thread);
+        Ok(log)
     }
 
     /// Creates a log in memory that follows another one. Older entries are in `archive`.
     pub(crate) fn following(sequencer: Sequencer, archive: Option<DiskTape>) -> Self {
-        Self {
-            archive,
-            ..Self::new(sequencer)
-        }
+        let mut log = Self::new(sequencer);
+        log.archive = archive;
+        log
     }
 
-    fn of(state: LogState, tape: Option<DiskTape>) -> Self {
+    fn of(sequencer: Sequencer, journal: Journal, tape: Option<DiskTape>) -> Self {
         Self {
-            shared: state.sequencer.tape().clone(),
-            names: state.sequencer.names(),
-            state: Mutex::new(state),
-            wakers: OnceLock::new(),
+            shared: sequencer.tape().clone(),
+            names: sequencer.names(),
+            order: Arc::new(Order::new(sequencer, journal)),
+            writing: Mutex::default(),
             archive: tape.clone(),
             tape,
             checkpoints: Mutex::new(()),
@@ -113,7 +125,7 @@ impl Log {
 
     /// Sets the doorbells of the lanes to wake. Only the first call has an effect.
     pub(crate) fn set_wakers(&self, doorbells: Vec<Arc<Doorbell>>) {
-        let _ = self.wakers.set(doorbells);
+        let _ = self.order.wakers.set(doorbells);
     }
 
     /// Returns the newest sequence number without a lock.
@@ -152,7 +164,7 @@ impl Log {
         let mut state = self.lock();
         let sequencer = &mut state.sequencer;
         apply(&mut |followed| sequencer.follow(followed));
-        self.notify(state);
+        self.order.publish(state);
     }
 
     /// Remembers from now on which sources symbols had before.
@@ -210,22 +222,22 @@ impl Log {
         for (symbol, frame) in frames {
             dropped += usize::from(state.sequencer.accept_frame(symbol, frame, now).is_err());
         }
-        self.notify(state);
+        self.order.publish(state);
         dropped
     }
 
-    /// Publishes ticks in order, with no ticks of other publishers between them, and reports each
-    /// outcome to `each`. If the disk has no room for a tick, this tick and all later ticks are
-    /// rejected. Returns the symbols that belonged to other sources before, with those sources.
+    /// Appends ticks in order, with no ticks of other publishers between them, and reports each
+    /// outcome to `each`. An outcome counts only if the [`write`](Appended::write) succeeds. If the
+    /// disk has no room, all ticks are rejected.
     ///
     /// After the last tick, `note` returns the progress of the request that the ticks belong to.
-    pub(crate) fn publish<'t, 'n>(
+    pub(crate) fn append<'t, 'n>(
         &self,
-        ticks: impl IntoIterator<Item = &'t Tick>,
+        ticks: &mut Peekable<impl Iterator<Item = (usize, &'t Tick)>>,
         (source, options, now): (SourceId, SourceOptions, Now),
         mut each: impl FnMut(usize, Result<Outcome, TickError>),
         note: impl FnOnce() -> Option<KeyProgress<'n>>,
-    ) -> Vec<(Symbol, SourceId)> {
+    ) -> Appended {
         let mut taken_over = Vec::new();
         let mut state = self.lock();
         let LogState {
@@ -233,63 +245,78 @@ impl Log {
             journal,
             sources,
         } = &mut *state;
-        let mut ticks = ticks.into_iter().enumerate().peekable();
-        let mut room = Ok(());
-        let mut note = Some(note);
-        loop {
-            room = room.and_then(|()| journal.make_room(ENTRIES_PER_WRITE));
-            for (i, tick) in ticks.by_ref().take(ENTRIES_PER_WRITE) {
-                let result = room
-                    .clone()
-                    .and_then(|()| sequencer.accept(tick, source, options, now));
-                if let Ok(Sequenced {
-                    outcome: Outcome::Accepted(seq),
-                    symbol,
-                    previous_source,
-                    ..
-                }) = result
-                {
-                    journal.stage(sequencer, symbol);
-                    if let Some(before) = previous_source {
-                        taken_over.push((tick.symbol, before));
-                        if let Some(sources) = sources {
-                            sources.note(symbol, seq, before);
-                        }
+        if let Err(error) = journal.check() {
+            ticks.for_each(|(i, _)| each(i, Err(error.clone())));
+            return Appended::rejected();
+        }
+        journal.begin(sequencer, now.wall);
+        let mut more = journal.is_half_full();
+        while !more && let Some((i, tick)) = ticks.next() {
+            let result = sequencer.accept(tick, source, options, now);
+            if let Ok(Sequenced {
+                outcome: Outcome::Accepted(seq),
+                symbol,
+                previous_source,
+                ..
+            }) = result
+            {
+                journal.stage(sequencer);
+                if let Some(before) = previous_source {
+                    taken_over.push((tick.symbol, before));
+                    if let Some(sources) = sources {
+                        sources.note(symbol, seq, before);
                     }
                 }
-                each(i, result.map(|sequenced| sequenced.outcome));
             }
-            let last = ticks.peek().is_none();
-            if last && let Some(note) = note.take().and_then(|note| note()) {
-                sequencer.record_key(note, now.wall);
-                journal.stage_key(&note);
-            }
-            journal.write(sequencer.tape(), now.wall);
-            if last {
-                break;
-            }
+            each(i, result.map(|sequenced| sequenced.outcome));
+            more = journal.is_full() && ticks.peek().is_some();
         }
-        self.notify(state);
-        taken_over
+        if !more && let Some(note) = note() {
+            sequencer.record_key(note, now.wall);
+            journal.stage_key(&note);
+        }
+        let write = journal.pending();
+        self.order.publish(state);
+        Appended {
+            taken_over,
+            write,
+            more,
+        }
     }
 
-    /// Removes a symbol. Returns whether the symbol existed.
+    /// Removes a symbol. Returns whether the symbol existed, and the write after which the removal
+    /// is visible.
     ///
     /// # Errors
-    /// If the disk has no room to record the removal.
-    pub(crate) fn remove(&self, symbol: &Symbol, now: Now) -> Result<bool, TickError> {
+    /// If the disk has no room to record the removal, or the next write has no room for it.
+    pub(crate) fn remove(
+        &self,
+        symbol: &Symbol,
+        now: Now,
+    ) -> Result<(bool, Option<Arc<Write>>), Unremoved> {
         let mut state = self.lock();
         let LogState {
             sequencer, journal, ..
         } = &mut *state;
-        journal.make_room(ENTRIES_PER_WRITE)?;
-        let removed = sequencer.remove(symbol, now);
-        if let Some(removed) = removed {
-            journal.stage(sequencer, removed.symbol);
-            journal.write(sequencer.tape(), now.wall);
+        journal.check().map_err(Unremoved::Failed)?;
+        if let Some(write) = journal.pending().filter(|_| journal.is_half_full()) {
+            return Err(Unremoved::Wait(write));
         }
-        self.notify(state);
-        Ok(removed.is_some())
+        journal.begin(sequencer, now.wall);
+        let removed = sequencer.remove(symbol, now).is_some();
+        if removed {
+            journal.stage(sequencer);
+        }
+        let write = journal.pending();
+        self.order.publish(state);
+        Ok((removed, write))
+    }
+
+    /// Returns the write after which everything published so far is visible, or `None` if it is
+    /// visible already.
+    #[cfg(feature = "http")]
+    pub(crate) fn pending(&self) -> Option<Arc<Write>> {
+        self.lock().journal.pending()
     }
 
     /// Checks whether ticks can be published now.
@@ -297,20 +324,20 @@ impl Log {
     /// # Errors
     /// If the disk is full, or if the tape can no longer be written.
     pub(crate) fn can_publish(&self) -> Result<(), TickError> {
-        // This checks room for a full write, as a publisher needs. Fewer entries may still fit when
-        // publishing is no longer possible.
-        self.lock().journal.make_room(ENTRIES_PER_WRITE)
+        self.lock().journal.check()
     }
 
-    /// Closes the tape on disk. Nothing is accepted after that.
+    /// Writes what is not written yet, and closes the tape on disk. Nothing is accepted after that.
     pub(crate) fn close(&self) {
-        let mut state = self.lock();
-        if matches!(state.journal, Journal::Disk(_)) {
-            let journal = std::mem::replace(&mut state.journal, Journal::Closed);
-            drop(state);
-            // The drop waits for the disk.
-            drop(journal);
+        self.order.close();
+        let thread = self.writing().take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the thread that writes the tape has panicked");
         }
+    }
+
+    fn writing(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns a replica for a lane.
@@ -338,22 +365,76 @@ impl Log {
         }
     }
 
-    /// Wakes the lanes that listen. New entries have already been passed to the disk at this point.
-    fn notify(&self, state: MutexGuard<'_, LogState>) {
-        let advanced = state.sequencer.show();
-        drop(state);
-        if advanced {
-            self.wakers
-                .get()
-                .into_iter()
-                .flatten()
-                .for_each(|doorbell| doorbell.log_advanced());
+    fn lock(&self) -> MutexGuard<'_, LogState> {
+        self.order.lock()
+    }
+}
+
+impl Appended {
+    /// The result for ticks that are all rejected.
+    const fn rejected() -> Self {
+        Self {
+            taken_over: Vec::new(),
+            write: None,
+            more: false,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Log {
+    /// Creates a log with a simulated disk. Readers see what the test shows.
+    pub(crate) fn held(mut sequencer: Sequencer) -> Self {
+        sequencer.run_ahead();
+        Self::of(sequencer, Journal::Held, None)
+    }
+
+    /// Publishes a tick that nobody may see yet.
+    pub(crate) fn sequence(&self, tick: &Tick, now: Now) {
+        let context = (SourceId::default(), SourceOptions::default(), now);
+        let mut tick = [tick].into_iter().enumerate().peekable();
+        let each = |_, outcome: Result<Outcome, TickError>| {
+            assert!(matches!(outcome, Ok(Outcome::Accepted(_))));
+        };
+        self.append(&mut tick, context, each, || None);
+    }
+
+    /// Shows what the simulated disk has.
+    pub(crate) fn show_until(&self, mark: tickcast_core::Mark) {
+        self.lock().sequencer.show_until(mark);
+    }
+
+    /// Takes back what the simulated disk does not have.
+    pub(crate) fn take_back(&self) {
+        self.lock().sequencer.take_back();
+    }
+
+    /// Publishes a tick, and waits until it is visible.
+    pub(crate) fn publish_now(&self, tick: &Tick, now: Now) {
+        let mut accepted = Seq::ZERO;
+        let each = |_, outcome: Result<Outcome, TickError>| {
+            if let Outcome::Accepted(seq) = outcome.unwrap() {
+                accepted = seq;
+            }
+        };
+        let context = (SourceId::default(), SourceOptions::default(), now);
+        let mut tick = [tick].into_iter().enumerate().peekable();
+        self.append(&mut tick, context, each, || None);
+        while self.head() < accepted {
+            std::thread::yield_now();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, LogState> {
-        // A panic of a lock holder leaves a valid sequencer: each of its steps is either complete
-        // or not started.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Waits until everything published so far is visible.
+    pub(crate) fn wait_visible(&self) {
+        while self.lock().journal.pending().is_some() {
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.close();
     }
 }

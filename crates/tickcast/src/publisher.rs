@@ -1,17 +1,19 @@
 //! Publishing ticks into the market, for one source.
 
+use std::iter::Peekable;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tickcast_core::{
-    KeyProgress, Outcome, PublishedTick, SourceId, SourceOptions, Symbol, Tick, TickError,
+    KeyProgress, Now, Outcome, PublishedTick, SourceId, SourceOptions, Symbol, Tick, TickError,
 };
 
 use crate::hub::Hub;
+use crate::log::{Unremoved, Write};
 use crate::source_state::SourceState;
 use crate::sources::{DEFAULT_STALE_AFTER, Source};
-use crate::stats::{FeedEventKind, SourceCounters};
+use crate::stats::{FeedEventKind, OutcomeCounts, SourceCounters};
 
 /// The publisher of one source. Its ticks are counted under the source's name and checked by the
 /// source's options. Returned by [`Hub::source`]. Cheap to clone: clones are the same source.
@@ -24,15 +26,28 @@ pub struct Publisher {
 }
 
 impl Hub {
-    /// Publishes one tick, as the source `local` with the default [`SourceOptions`]. A late tick is
-    /// dropped, which is not an error.
+    /// Publishes one tick, as the source `local` with the default [`SourceOptions`]. Returns when
+    /// readers can see the tick. A late tick is dropped, which is not an error.
     ///
     /// # Errors
     /// If the time of the tick is more than a minute in the future, if the market is full (100,000
     /// symbols by default), or if the tick cannot be stored on disk.
-    pub fn publish(&self, tick: &Tick) -> Result<Outcome, TickError> {
+    pub async fn publish(&self, tick: &Tick) -> Result<Outcome, TickError> {
+        self.local_publisher().publish(tick).await
+    }
+
+    /// Publishes one tick like [`publish`](Self::publish), without waiting: see
+    /// [`Publisher::try_publish`].
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish), and if too much waits for the disk.
+    pub fn try_publish(&self, tick: &Tick) -> Result<Outcome, TickError> {
+        self.local_publisher().try_publish(tick)
+    }
+
+    fn local_publisher(&self) -> Publisher {
         let (source, id) = self.local_source();
-        Publisher::new(self.clone(), source, id, SourceOptions::default()).publish(tick)
+        Publisher::new(self.clone(), source, id, SourceOptions::default())
     }
 
     /// Returns a publisher for the source `name`, with these options. A second call with the same
@@ -64,52 +79,108 @@ impl Publisher {
     }
 
     /// Publishes one tick. Returns whether the tick was accepted, or dropped as late or unchanged.
+    /// Returns when readers can see the tick: at once, or, with a tape on disk, after it is written.
     ///
     /// # Errors
     /// If the time of the tick is further in the future than the options allow. If the market is
-    /// full. If the tick cannot be stored on disk.
-    pub fn publish(&self, tick: &Tick) -> Result<Outcome, TickError> {
+    /// full. If the tick cannot be stored on disk. Readers do not see the tick then.
+    pub async fn publish(&self, tick: &Tick) -> Result<Outcome, TickError> {
         let mut result = Ok(Outcome::Late);
-        self.publish_all([tick], |_, outcome| result = outcome);
+        self.publish_all([tick], |_, outcome| result = outcome)
+            .await;
         result
     }
 
-    /// Publishes ticks in order. No tick of another publisher comes in between. `each` receives the
-    /// outcome of every tick, with the tick's index. The iterator and `each` run while the market
-    /// is locked. Both must be fast and must not call the hub.
-    pub fn publish_all<'t>(
-        &self,
-        ticks: impl IntoIterator<Item = &'t Tick>,
-        each: impl FnMut(usize, Result<Outcome, TickError>),
-    ) {
-        self.publish_with_progress(ticks, each, || None);
+    /// Publishes one tick like [`publish`](Self::publish), without waiting. With a tape on disk, the
+    /// tick is accepted, but not written yet. If the disk fails then, the tick is lost:
+    /// [`Hub::can_publish`] says so.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish), and [`TickError::Overloaded`] if more than 128 KiB wait for
+    /// the disk.
+    pub fn try_publish(&self, tick: &Tick) -> Result<Outcome, TickError> {
+        let mut result = Ok(Outcome::Late);
+        self.try_publish_all([tick], |_, outcome| result = outcome);
+        result
     }
 
-    /// Publishes the ticks of one part of a request. After all ticks are handled, `note` returns
-    /// the progress of the request.
-    pub(crate) fn publish_with_progress<'t, 'n>(
+    /// Publishes ticks in order, and returns when readers can see them. `each` receives the outcome
+    /// of every tick, with the tick's index, when readers can see the tick. The iterator runs while
+    /// the market is locked. It must be fast and must not call the hub.
+    ///
+    /// No tick of another publisher comes in between. With a tape on disk, this is true for up to
+    /// 64 KiB of ticks; more ticks are published in parts.
+    pub async fn publish_all<'t>(
         &self,
         ticks: impl IntoIterator<Item = &'t Tick>,
         mut each: impl FnMut(usize, Result<Outcome, TickError>),
-        note: impl FnOnce() -> Option<KeyProgress<'n>>,
     ) {
+        let mut ticks = ticks.into_iter().enumerate().peekable();
+        let mut outcomes = Vec::new();
+        loop {
+            let receipt = self.append(
+                &mut ticks,
+                |i, outcome| outcomes.push((i, outcome)),
+                || None,
+            );
+            let more = receipt.more;
+            let settled = receipt.settle(self).await;
+            for (i, outcome) in outcomes.drain(..) {
+                each(
+                    i,
+                    outcome.and_then(|outcome| settled.clone().map(|()| outcome)),
+                );
+            }
+            match settled {
+                Ok(()) if more => {}
+                Ok(()) => return,
+                Err(error) => return ticks.for_each(|(i, _)| each(i, Err(error.clone()))),
+            }
+        }
+    }
+
+    /// Publishes ticks in order like [`publish_all`](Self::publish_all), without waiting: see
+    /// [`try_publish`](Self::try_publish). If too much waits for the disk, the rest of the ticks is
+    /// rejected.
+    pub fn try_publish_all<'t>(
+        &self,
+        ticks: impl IntoIterator<Item = &'t Tick>,
+        mut each: impl FnMut(usize, Result<Outcome, TickError>),
+    ) {
+        let mut ticks = ticks.into_iter().enumerate().peekable();
+        let mut receipt = self.append(&mut ticks, &mut each, || None);
+        for (i, _) in ticks {
+            let refused = Err(TickError::Overloaded);
+            receipt.counts.count(&refused);
+            each(i, refused);
+        }
+        receipt.count(self);
+    }
+
+    /// Appends ticks to the log. After all ticks are handled, `note` returns the progress of the
+    /// request that they belong to. `each` runs while the market is locked, and its outcomes count
+    /// only when the receipt is [settled](Receipt::settle).
+    pub(crate) fn append<'t, 'n>(
+        &self,
+        ticks: &mut Peekable<impl Iterator<Item = (usize, &'t Tick)>>,
+        mut each: impl FnMut(usize, Result<Outcome, TickError>),
+        note: impl FnOnce() -> Option<KeyProgress<'n>>,
+    ) -> Receipt {
         let now = self.hub.now();
-        let mut heard = false;
+        let mut counts = OutcomeCounts::default();
         let each = |i, outcome: Result<Outcome, TickError>| {
-            self.source.counters.count(&outcome);
-            heard |= outcome.is_ok();
+            counts.count(&outcome);
             each(i, outcome);
         };
-        let taken_over =
-            self.hub
-                .log()
-                .publish(ticks, (self.source_id, self.options, now), each, note);
-        if heard {
-            self.hub.source_list().note_activity(&self.source, now);
+        let context = (self.source_id, self.options, now);
+        let appended = self.hub.log().append(ticks, context, each, note);
+        Receipt {
+            write: appended.write,
+            more: appended.more,
+            taken_over: appended.taken_over,
+            counts,
+            now,
         }
-        self.hub
-            .source_list()
-            .take_over(&taken_over, &self.source, now.wall);
     }
 
     /// Returns the newest tick of a symbol if the tick is from this source. Also returns a tick
@@ -134,12 +205,38 @@ impl Publisher {
 
     /// Removes a symbol from the market and returns whether the symbol was there. Readers of
     /// resumable streams receive the event `gone`. The numbers `n` of its ticks continue if the
-    /// symbol comes back.
+    /// symbol comes back. Returns when readers can see the removal.
     ///
     /// # Errors
     /// [`TickError::Storage`] if the removal cannot be stored on disk.
-    pub fn remove(&self, symbol: &Symbol) -> Result<bool, TickError> {
-        self.hub.log().remove(symbol, self.hub.now())
+    pub async fn remove(&self, symbol: &Symbol) -> Result<bool, TickError> {
+        loop {
+            let (removed, write) = match self.hub.log().remove(symbol, self.hub.now()) {
+                Ok(removed) => removed,
+                Err(Unremoved::Wait(write)) => {
+                    write.wait().await?;
+                    continue;
+                }
+                Err(Unremoved::Failed(error)) => return Err(error),
+            };
+            if let Some(write) = write {
+                write.wait().await?;
+            }
+            return Ok(removed);
+        }
+    }
+
+    /// Removes a symbol like [`remove`](Self::remove), without waiting: see
+    /// [`try_publish`](Self::try_publish).
+    ///
+    /// # Errors
+    /// As [`remove`](Self::remove), and [`TickError::Overloaded`] if too much waits for the disk.
+    pub fn try_remove(&self, symbol: &Symbol) -> Result<bool, TickError> {
+        match self.hub.log().remove(symbol, self.hub.now()) {
+            Ok((removed, _)) => Ok(removed),
+            Err(Unremoved::Wait(_)) => Err(TickError::Overloaded),
+            Err(Unremoved::Failed(error)) => Err(error),
+        }
     }
 
     /// Sets the state of the source. Readers of resumable streams receive each new state.
@@ -194,6 +291,46 @@ impl Publisher {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.source.name
+    }
+}
+
+/// Appended ticks that readers may not see yet.
+#[must_use = "the ticks count only when they are settled"]
+pub(crate) struct Receipt {
+    write: Option<Arc<Write>>,
+    /// Whether there are more ticks than the disk can take now.
+    pub(crate) more: bool,
+    taken_over: Vec<(Symbol, SourceId)>,
+    counts: OutcomeCounts,
+    now: Now,
+}
+
+impl Receipt {
+    /// Waits until readers can see the ticks, and counts them.
+    ///
+    /// # Errors
+    /// If the ticks cannot be stored on disk. They all count as rejected then.
+    pub(crate) async fn settle(mut self, publisher: &Publisher) -> Result<(), TickError> {
+        let settled = match self.write.take() {
+            Some(write) => write.wait().await,
+            None => Ok(()),
+        };
+        if settled.is_err() {
+            self.counts = self.counts.all_rejected();
+            self.taken_over.clear();
+        }
+        self.count(publisher);
+        settled
+    }
+
+    /// Counts the ticks.
+    fn count(self, publisher: &Publisher) {
+        let (sources, source) = (publisher.hub.source_list(), &publisher.source);
+        source.counters.add(&self.counts);
+        if self.counts.any_valid() {
+            sources.note_activity(source, self.now);
+        }
+        sources.take_over(&self.taken_over, source, self.now.wall);
     }
 }
 

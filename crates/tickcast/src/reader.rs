@@ -22,7 +22,7 @@ use crate::subscription::Subscription;
 /// use tickcast::{Hub, Subscription, Tick};
 ///
 /// let hub = Hub::builder().build();
-/// hub.publish(&Tick::from_json(br#"{"symbol":"AAPL","price":189.50}"#).unwrap()).unwrap();
+/// hub.try_publish(&Tick::from_json(br#"{"symbol":"AAPL","price":189.50}"#).unwrap()).unwrap();
 /// let mut reader = hub.subscribe(Subscription::default());
 /// let update = reader.next().await.unwrap();
 /// assert_eq!((update.symbol.as_str(), update.price.to_string(), update.n), ("AAPL", "189.50".to_owned(), 1));

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tickcast_core::{Cursor, Mode, Symbol, Time};
 
-pub(crate) use counters::{LaneStats, SourceCounters};
+pub(crate) use counters::{LaneStats, OutcomeCounts, SourceCounters};
 pub use delays::Delays;
 pub use feed::{FeedEventKind, FeedStats};
 pub use refused::RefusedStream;

@@ -51,7 +51,7 @@ fn hub(require_viewer: bool) -> Hub {
 
 fn publish(hub: &Hub, symbol: &str, price: &str) {
     let tick = format!(r#"{{"symbol":"{symbol}","price":{price}}}"#);
-    hub.publish(&Tick::from_json(tick.as_bytes()).unwrap())
+    hub.try_publish(&Tick::from_json(tick.as_bytes()).unwrap())
         .unwrap();
 }
 

@@ -16,7 +16,7 @@ use tower::ServiceExt;
 
 fn publish(hub: &Hub, price: u64) {
     let tick = format!(r#"{{"symbol":"A","price":{price},"note":"{:0900}"}}"#, 0);
-    hub.publish(&Tick::from_json(tick.as_bytes()).unwrap())
+    hub.try_publish(&Tick::from_json(tick.as_bytes()).unwrap())
         .unwrap();
 }
 

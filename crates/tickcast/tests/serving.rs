@@ -40,7 +40,7 @@ async fn read_until(mut socket: impl AsyncRead + Unpin, wanted: &str) -> String 
 /// Returns a hub with one price, `A` 1.5.
 fn hub() -> Hub {
     let hub = Hub::builder().build();
-    hub.publish(&Tick::from_json(br#"{"symbol":"A","price":1.5}"#).unwrap())
+    hub.try_publish(&Tick::from_json(br#"{"symbol":"A","price":1.5}"#).unwrap())
         .unwrap();
     hub
 }
@@ -92,7 +92,7 @@ async fn a_unix_socket_serves_streams_until_a_graceful_shutdown() {
     let mut socket = tokio::net::UnixStream::connect(&path).await.unwrap();
     let answer = ask(&mut socket, "/prices/stream", "1.5").await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    hub.publish(&Tick::from_json(br#"{"symbol":"A","price":2.5}"#).unwrap())
+    hub.try_publish(&Tick::from_json(br#"{"symbol":"A","price":2.5}"#).unwrap())
         .unwrap();
     read_until(&mut socket, "2.5").await;
     stop.send(()).unwrap();

@@ -102,7 +102,7 @@ fn check_opened(folder: &Path, mut log: Log) {
     assert_eq!(log.0.sequencer.cursor().seq(), log.0.tape.head());
     check_newest(&log, start, &entries);
     let tick = Tick::from_json(br#"{"symbol":"NEW","price":1}"#).expect("the tick is valid");
-    log.0.writer.make_room(1).expect("the disk has room");
+    log.0.writer.make_room().expect("the disk has room");
     log.publish(&tick);
     let (epoch, market) = (log.0.sequencer.cursor(), log.market());
     drop(log);

@@ -83,10 +83,7 @@ fn check_file(name: &str, bytes: &[u8]) {
 fn check_continued(folder: &Path, mut log: Log) {
     let (_, entries) = log.entries();
     let symbols: Vec<_> = log.0.sequencer.market().names_after(None).collect();
-    log.0
-        .writer
-        .make_room(symbols.len())
-        .expect("the disk has room");
+    log.0.writer.make_room().expect("the disk has room");
     for (symbol, _) in symbols {
         let price = "12.50".parse().expect("the price is valid");
         log.publish(&Tick::new(symbol, price));

@@ -21,7 +21,7 @@ const BUDGET_PERCENT: [usize; LEVELS] = [30, 25, 20, 15, 10];
 /// Ticks count in the order in which they were accepted. The last accepted tick is the close of
 /// every candle that contains the tick's time, even if other ticks happened later.
 ///
-/// Field of a [`Quote`](crate::Quote::candles). Default: no candles.
+/// Returned by [`Sequencer::candles`](crate::Sequencer::candles). Default: no candles.
 #[derive(Debug, Clone, Default)]
 pub struct Candles {
     /// The open candle of each interval. Its newest part is only in the open candles of the shorter

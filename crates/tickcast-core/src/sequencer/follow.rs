@@ -1,8 +1,8 @@
 //! Follows another sequencer: applies the entries of its tape, in the same order.
 
-use super::{Outcome, Sequenced, Sequencer};
+use super::{Sequenced, Sequencer};
 use crate::quote::ClockBounds;
-use crate::{Entry, EntryKind, Frame, Now, Recorded, SourceId};
+use crate::{EntryKind, Frame, Now, Recorded, SourceId};
 
 /// One entry of the tape of another sequencer. Pass it to [`Sequencer::follow`].
 #[derive(Debug, Clone, Copy)]
@@ -29,35 +29,23 @@ impl Sequencer {
         } = followed;
         let symbol = recorded.symbol;
         let id = self.market.add_symbol(symbol);
-        if id.index() == self.quotes.len() {
-            self.quotes.push(None);
-        }
-        let listed = self.market().newest(id).is_some();
-        let previous = self.market().source(id);
+        self.make_places(id);
+        let quote = self.quotes[id.index()].as_ref();
+        let previous = quote.map_or(SourceId::UNKNOWN, |quote| quote.source);
+        let before = self.kept(id);
         let kind = match (frame, recorded.json) {
             (_, None) => EntryKind::Removal,
             (Some(frame), _) => EntryKind::Tick(frame.clone()),
             (None, Some(json)) => EntryKind::Tick(Frame::restored(symbol, json)),
         };
-        let digest = self.tape().digest();
-        let entry = Entry::after(digest, (id, symbol, source), kind, now.uptime);
-        let seq = self.apply(entry);
-        match recorded.json {
-            Some(json) => {
-                let bounds = ClockBounds::new(now.wall, self.limits.max_skew);
-                self.reapply(id, json, recorded.prev_close, (bounds, listed));
-                if let Some(quote) = &mut self.quotes[id.index()] {
-                    quote.source = source;
-                }
-            }
-            None => self.forget_candles(id),
+        let entry = self.next_entry((id, source), kind, now);
+        let bounds = ClockBounds::new(now.wall, self.limits.max_skew);
+        let price = self.reapply(id, recorded, bounds);
+        if let Some(quote) = &mut self.quotes[id.index()] {
+            quote.source = source;
         }
-        Sequenced {
-            outcome: Outcome::Accepted(seq),
-            symbol: id,
-            previous_source: Some(previous)
-                .filter(|previous| ![source, SourceId::UNKNOWN].contains(previous)),
-        }
+        let seq = self.push(entry, price, before);
+        Sequenced::accepted(seq, (id, source), previous)
     }
 }
 

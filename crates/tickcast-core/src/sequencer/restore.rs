@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Limits, Sequencer, budget};
+use super::{Limits, Sequencer};
+use crate::charts::NewPrice;
 use crate::quote::{ClockBounds, TickTime};
 use crate::tape::TapeWriter;
 use crate::{
@@ -48,6 +49,9 @@ impl Restore {
         self.symbol(snapshot);
         let id = self.add_symbol(symbol);
         self.sequencer.market.set_source(id, source);
+        if let Some(quote) = &mut self.sequencer.quotes[id.index()] {
+            quote.source = source;
+        }
     }
 
     /// Restores a symbol from its snapshot. The source of its newest tick is not known.
@@ -57,13 +61,14 @@ impl Restore {
             as_of,
             updated_at,
             frame,
-            quote,
+            mut quote,
+            mut candles,
         } = snapshot;
         let id = self.add_symbol(symbol);
         self.as_of[id.index()] = as_of;
-        let mut quote = quote;
-        quote.candles.restore_newest(quote.time, quote.price);
-        self.sequencer.candles += quote.candles.len();
+        quote.listed = frame.is_some();
+        candles.restore_newest(quote.time, quote.price);
+        self.sequencer.charts.set(id, candles);
         self.sequencer.market.restore(id, updated_at, frame);
         self.sequencer.quotes[id.index()] = Some(quote);
     }
@@ -77,13 +82,13 @@ impl Restore {
 
     /// Returns the sequence number of the last replayed entry.
     #[must_use]
-    pub const fn head(&self) -> Seq {
+    pub fn head(&self) -> Seq {
         self.sequencer.tape().head()
     }
 
     /// Returns the digest of the tape at that entry.
     #[must_use]
-    pub const fn digest(&self) -> Digest {
+    pub fn digest(&self) -> Digest {
         self.sequencer.tape().digest()
     }
 
@@ -100,11 +105,7 @@ impl Restore {
     /// Replays the next entry. `now` is the wall-clock time at which the entry was accepted. If
     /// `now` is `None`, this time is not known, and the time in the entry is believed.
     pub fn replay(&mut self, recorded: Recorded<'_>, now: Option<Time>) {
-        let Recorded {
-            symbol,
-            prev_close,
-            json,
-        } = recorded;
+        let Recorded { symbol, json, .. } = recorded;
         let bounds = match now {
             Some(now) => ClockBounds::new(now, self.sequencer.limits.max_skew),
             None => ClockBounds {
@@ -123,16 +124,12 @@ impl Restore {
             Duration::ZERO,
         );
         if seq > self.as_of[id.index()] {
-            let listed = self.sequencer.market().newest(id).is_some();
-            self.sequencer.apply(entry);
-            match json {
-                Some(json) => self
-                    .sequencer
-                    .reapply(id, json, prev_close, (bounds, listed)),
-                None => self.sequencer.forget_candles(id),
-            }
+            let price = self.sequencer.reapply(id, recorded, bounds);
+            self.sequencer.push(entry, price, None);
         } else {
-            self.sequencer.skip(entry);
+            // The snapshot of the symbol includes the entry.
+            self.sequencer.market.advance_to(seq);
+            self.sequencer.tape.push(entry);
         }
     }
 
@@ -143,7 +140,7 @@ impl Restore {
 
     /// Returns the restored sequencer.
     #[must_use]
-    pub fn done(self) -> Sequencer {
+    pub fn done(mut self) -> Sequencer {
         self.sequencer.show();
         self.sequencer
     }
@@ -152,35 +149,32 @@ impl Restore {
         let id = self.sequencer.market.add_symbol(symbol);
         if id.index() == self.as_of.len() {
             self.as_of.push(Seq::ZERO);
-            self.sequencer.quotes.push(None);
+            self.sequencer.make_places(id);
         }
         id
     }
 }
 
 impl Sequencer {
-    /// Updates a symbol with a tick that was accepted before.
+    /// Updates a symbol with an entry that was accepted before. Returns the price for the candles.
     pub(super) fn reapply(
         &mut self,
         id: SymbolId,
-        json: &[u8],
-        prev_close: Option<Price>,
-        (bounds, listed): (ClockBounds, bool),
-    ) {
-        let Some(view) = TickView::read(json) else {
-            return;
-        };
-        let max_candles = budget(self.limits.candles, self.market().len());
+        recorded: Recorded<'_>,
+        bounds: ClockBounds,
+    ) -> Option<NewPrice> {
+        let listed = self.is_listed(id);
         let quote = &mut self.quotes[id.index()];
-        *quote = Quote::reapply(quote.take(), &view, prev_close, (bounds, listed));
-        let Some(quote) = quote else { return };
-        let grown = quote.candles.add(
-            TickTime::new(view.time, bounds).effective,
-            quote.price,
-            bounds.horizon,
-            max_candles,
-        );
-        self.count_candles(grown, max_candles);
+        let Some(json) = recorded.json else {
+            quote.iter_mut().for_each(|quote| quote.listed = false);
+            return None;
+        };
+        let view = TickView::read(json)?;
+        *quote = Quote::reapply(quote.take(), &view, recorded.prev_close, (bounds, listed));
+        Some(NewPrice {
+            price: quote.as_ref()?.price,
+            when: TickTime::new(view.time, bounds),
+        })
     }
 
     /// Returns the full state of a symbol, or `None` if its frames were encoded outside the core.
@@ -191,7 +185,8 @@ impl Sequencer {
             as_of: self.tape().head(),
             updated_at: self.market().last_position(id),
             frame: self.market().newest(id).cloned(),
-            quote: self.quotes[id.index()].clone()?,
+            quote: self.quote(id)?.clone(),
+            candles: self.candles(id).clone(),
         })
     }
 }

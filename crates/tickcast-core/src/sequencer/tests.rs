@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{Interval, Price, Reference};
+use crate::{Interval, Price, Reference, Time};
 
 const DAY: i64 = 86_400_000;
 const NOON: i64 = 20_000 * DAY + DAY / 2;
@@ -323,12 +323,9 @@ fn a_removed_symbol_loses_its_reference_and_candles() {
 
 /// Returns the closes of `A`, oldest first.
 fn closes(log: &Sequencer, interval: Interval) -> Vec<String> {
-    let quote = log
-        .quote(log.market().id(&Symbol::new("A").unwrap()).unwrap())
-        .unwrap();
+    let id = log.market().id(&Symbol::new("A").unwrap()).unwrap();
     let all = (Time::from_millis(0).unwrap(), Time::MAX);
-    quote
-        .candles
+    log.candles(id)
         .within(interval, all, usize::MAX)
         .iter()
         .map(|candle| candle.close.to_string())
@@ -352,26 +349,18 @@ fn many_symbols_share_the_candle_limit() {
                 .unwrap();
         }
         assert!(
-            log.candles <= 1000 + Candles::MIN_BARS,
+            log.total_candles() <= 1000 + Candles::MIN_BARS,
             "{} at {second}",
-            log.candles
+            log.total_candles()
         );
     }
-    let held: usize = log
-        .quotes
-        .iter()
-        .flatten()
-        .map(|quote| quote.candles.len())
-        .sum();
-    assert_eq!(held, log.candles);
-    let newest = log.quotes.last().unwrap().as_ref().unwrap();
+    let ids = || log.market().ids_from(0);
+    let held: usize = ids().map(|id| log.candles(id).len()).sum();
+    assert_eq!(held, log.total_candles());
+    let newest = log.candles(ids().last().unwrap());
     let all = (Time::from_millis(0).unwrap(), Time::MAX);
     assert!(
-        newest
-            .candles
-            .within(Interval::Minute, all, usize::MAX)
-            .len()
-            >= 5,
+        newest.within(Interval::Minute, all, usize::MAX).len() >= 5,
         "a late one has its share"
     );
 }
@@ -484,14 +473,12 @@ mod clocks {
         /// Checks the newest tick. On every interval, the tick is the close of its candle. Its
         /// change is measured from a price of a day that has begun.
         fn check_newest(&self) {
-            let quote = self
-                .log
-                .quote(self.log.market().id(&Symbol::new("A").unwrap()).unwrap())
-                .unwrap();
+            let id = self.log.market().id(&Symbol::new("A").unwrap()).unwrap();
+            let quote = self.log.quote(id).unwrap();
             let horizon = self.now().wall.saturating_add(Limits::default().max_skew);
             let all = (Time::from_millis(0).unwrap(), Time::MAX);
             for interval in Interval::ALL {
-                let candles = quote.candles.within(interval, all, usize::MAX);
+                let candles = self.log.candles(id).within(interval, all, usize::MAX);
                 assert!(
                     candles.iter().all(|candle| candle.time <= horizon),
                     "{interval:?}: {candles:?}"

@@ -34,6 +34,17 @@ pub(super) struct Chunk {
     pub(super) entries: Box<[OnceLock<Entry>]>,
 }
 
+impl Chunk {
+    /// Returns a copy with the first `kept` entries only.
+    pub(super) fn first(&self, kept: usize) -> Self {
+        let mut entries = self.entries.clone();
+        entries[kept..]
+            .iter_mut()
+            .for_each(|entry| _ = entry.take());
+        Self { entries, ..*self }
+    }
+}
+
 /// The chunks of a tape, each in its place, and how far readers may read. Readers take no lock.
 #[derive(Debug)]
 pub(super) struct Ring {
@@ -91,15 +102,20 @@ impl Ring {
         chunk.filter(|chunk| chunk.base == base)
     }
 
-    /// Puts an empty chunk into its place.
-    pub(super) fn open(&self, base: u64, before: Digest) -> Arc<Chunk> {
+    /// Makes an empty chunk.
+    pub(super) fn new_chunk(&self, base: u64, before: Digest) -> Chunk {
         let entries = (0..1_usize << self.shift).map(|_| OnceLock::new());
-        let chunk = Arc::new(Chunk {
+        Chunk {
             base,
             before,
             entries: entries.collect(),
-        });
-        self.place(base).store(Some(Arc::clone(&chunk)));
+        }
+    }
+
+    /// Puts a chunk into its place.
+    pub(super) fn put(&self, chunk: Chunk) -> Arc<Chunk> {
+        let chunk = Arc::new(chunk);
+        self.place(chunk.base).store(Some(Arc::clone(&chunk)));
         chunk
     }
 

@@ -46,7 +46,9 @@ impl TapeWriter {
         let (base, index) = ring.locate(*head);
         let open = match self.chunks.back() {
             Some(chunk) if chunk.base == base => chunk,
-            _ => self.chunks.push_back_mut(ring.open(base, *digest)),
+            _ => self
+                .chunks
+                .push_back_mut(ring.put(ring.new_chunk(base, *digest))),
         };
         *digest = entry.digest;
         let _ = open.entries[index].set(entry);
@@ -58,6 +60,33 @@ impl TapeWriter {
     /// Lets readers see all entries. Returns whether there were new ones.
     pub(crate) fn show(&self) -> bool {
         self.tape.ring.show(self.tape.head)
+    }
+
+    /// Lets readers see the entries up to `head`.
+    pub(crate) fn show_until(&self, head: Seq) {
+        self.tape.ring.show(head);
+    }
+
+    /// Removes the newest entries, which readers have not seen, back to the head of `shown`.
+    pub(crate) fn cut(&mut self, shown: &Tape) {
+        let ring = &self.tape.ring;
+        let (base, index) = ring.locate(shown.head);
+        let start = ring.start();
+        while let Some(chunk) = self.chunks.pop_back_if(|chunk| chunk.base >= base) {
+            let kept = if chunk.base == base { index } else { 0 };
+            // The entries before the start no longer count.
+            let gone = usize::try_from(start.get().saturating_sub(chunk.base)).unwrap_or(kept);
+            let taken_back = chunk.entries.iter().skip(kept.max(gone));
+            let weights = taken_back.filter_map(|entry| entry.get().map(Entry::weight));
+            self.bytes -= weights.sum::<usize>();
+            if kept > 0 {
+                self.chunks.push_back(ring.put(chunk.first(kept)));
+                break;
+            }
+            ring.remove(chunk.base);
+        }
+        ring.set_start(start.min(shown.head));
+        (self.tape.head, self.tape.digest) = (shown.head, shown.digest);
     }
 
     /// Removes the oldest entries until there is room for one more entry of this size.

@@ -77,7 +77,7 @@ impl Run {
         } else if prices {
             self.priced(i, now, &ticks);
         }
-        self.publish(&ticks);
+        self.unpublished.extend(ticks);
         // The feed may have closed other connections, so the index may have changed.
         let i = self.calls.iter().position(|call| call.id == id);
         if let (Some(why), Some(i)) = (failed, i) {
@@ -119,7 +119,7 @@ impl Run {
             self.standing.set_state(SourceState::Live);
         }
         self.standing.set_priced(&ticks);
-        self.publish(&ticks);
+        self.unpublished.extend(ticks);
     }
 
     /// Returns the tick of a price if the tick must be published, and corrects the tick's time. An
@@ -182,13 +182,16 @@ impl Run {
         self.standing.set_priced(ticks);
     }
 
-    fn publish(&self, ticks: &[Tick]) {
+    /// Publishes the ticks of the last event. While the disk is slow, the exchange waits.
+    pub(super) async fn publish(&mut self) {
+        let ticks = std::mem::take(&mut self.unpublished);
         let mut refused = None;
-        self.feed.publisher.publish_all(ticks, |i, outcome| {
+        let each = |i, outcome| {
             if let Err(error) = outcome {
                 refused = Some((i, error));
             }
-        });
+        };
+        self.feed.publisher.publish_all(&ticks, each).await;
         if let Some((i, error)) = refused {
             self.standing
                 .log_decode_error(&DecodeError(format!("{}: {error}", ticks[i].symbol)));

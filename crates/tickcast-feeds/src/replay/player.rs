@@ -43,19 +43,19 @@ impl Player {
         for i in 0..ticks.len() {
             let due = self.due(&mut ticks[i]);
             if due > Instant::now() {
-                self.publish(&ticks[ready..i], publisher);
+                self.publish(&ticks[ready..i], publisher).await;
                 ready = i;
                 sleep_until(due).await;
             }
         }
-        self.publish(&ticks[ready..], publisher);
+        self.publish(&ticks[ready..], publisher).await;
         tokio::task::yield_now().await;
     }
 
-    fn publish(&mut self, ticks: &[Tick], publisher: &Publisher) {
-        publisher.publish_all(ticks, |_, outcome| {
-            self.taken += u64::from(matches!(outcome, Ok(Outcome::Accepted(_))));
-        });
+    async fn publish(&mut self, ticks: &[Tick], publisher: &Publisher) {
+        let taken = &mut self.taken;
+        let each = |_, outcome| *taken += u64::from(matches!(outcome, Ok(Outcome::Accepted(_))));
+        publisher.publish_all(ticks, each).await;
     }
 
     /// Starts the next pass one millisecond after the end of the last pass.

@@ -29,6 +29,10 @@ impl DiskTape {
         match self.0 {}
     }
 
+    pub(crate) fn check_writable(&self) -> Result<(), AppendError> {
+        match self.0 {}
+    }
+
     pub(crate) async fn wait_durable(&self, _: Seq) -> Result<(), AppendError> {
         match self.0 {}
     }
@@ -78,20 +82,38 @@ pub(crate) struct Opened {
 pub(crate) struct Writer(Infallible);
 
 impl Writer {
-    pub(crate) fn make_room(&mut self, _: usize) -> Result<(), AppendError> {
+    pub(crate) fn make_room(&mut self) -> Result<(), AppendError> {
         match self.0 {}
     }
 
-    pub(crate) fn push(&mut self, _: &Recorded<'_>) {
+    pub(crate) fn commit(&mut self, _: &mut Batch, _: Digest) -> Result<(), AppendError> {
         match self.0 {}
     }
+}
 
-    pub(crate) fn push_key(&mut self, _: &KeyProgress<'_>) {
-        match self.0 {}
+/// Entries that are written together, of which there are none.
+#[derive(Debug, Default)]
+pub(crate) struct Batch(());
+
+impl Batch {
+    pub(crate) fn begin(&mut self, _: (Seq, Digest), _: Time) {}
+
+    pub(crate) fn push(&mut self, _: &Recorded<'_>) {}
+
+    pub(crate) fn push_key(&mut self, _: &KeyProgress<'_>) {}
+
+    pub(crate) fn clear(&mut self) {}
+
+    pub(crate) const fn is_full(&self) -> bool {
+        false
     }
 
-    pub(crate) fn commit(&mut self, _: (Seq, Digest), _: Time) -> Result<(), AppendError> {
-        match self.0 {}
+    pub(crate) const fn is_half_full(&self) -> bool {
+        false
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        true
     }
 }
 

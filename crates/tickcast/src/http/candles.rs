@@ -58,8 +58,9 @@ pub(super) async fn candles(
     // Candles from a clock that was too far ahead are not shown.
     let range = (from, to.min(view.horizon()));
     let candles = view.look(|look| {
-        let quote = look.quote(&look.find(symbol)?)?;
-        Some(quote.candles.within(interval, range, limit))
+        let found = look.find(symbol)?;
+        look.quote(&found)?;
+        Some(look.candles(&found).within(interval, range, limit))
     });
     let Some(candles) = candles else {
         return Err(view.missing(symbol).await);

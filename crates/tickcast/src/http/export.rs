@@ -187,9 +187,10 @@ mod tests {
     fn publish(hub: &Hub, count: i64) {
         for n in 0..count {
             let symbol = Symbol::new(["A", "B"][n as usize % 2]).unwrap();
-            hub.publish(&Tick::new(symbol, Price::from_units(n, 0).unwrap()))
+            hub.try_publish(&Tick::new(symbol, Price::from_units(n, 0).unwrap()))
                 .unwrap();
         }
+        hub.log().wait_visible();
     }
 
     fn export(hub: &Hub) -> Export {

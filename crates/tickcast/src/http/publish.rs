@@ -6,6 +6,7 @@ mod idempotency;
 mod read;
 mod report;
 
+use std::mem;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -32,7 +33,7 @@ use read::Read;
 use report::Report;
 
 /// Maximum number of ticks that are published per lock of the market, which keeps the lock short.
-const MAX_BATCH_TICKS: usize = 512;
+const MAX_BATCH_TICKS: usize = 1024;
 
 /// Publish ticks
 ///
@@ -88,8 +89,14 @@ pub(super) async fn publish(
     };
     let hub = desk.publisher.hub();
     let room = coding.room(hub.answers());
-    let ready = items(&headers)
-        .and_then(|items| Ok((items, room?, desk.keys.claim(&headers, grant, hub)?)));
+    let ready = items(&headers).and_then(|items| Ok((items, room?)));
+    let ready = match ready {
+        Ok((items, room)) => {
+            let claim = desk.keys.claim(&headers, grant, hub).await;
+            claim.map(|claim| (items, room, claim))
+        }
+        Err(problem) => Err(problem),
+    };
     let (items, room, claim) = match ready {
         Ok((items, room, Claimed::Open(claim))) => (items, room, claim),
         Ok((_, room, Claimed::Done(report))) => {
@@ -115,6 +122,7 @@ pub(super) async fn publish(
         read,
         other: false,
         batch: Vec::new(),
+        refused: Vec::new(),
         new_symbols: Vec::new(),
     };
     let body = coding.decode(body, room);
@@ -155,7 +163,7 @@ pub(super) async fn delete_price(
     if is_overloaded(&desk.publisher) {
         return Err(TickError::Overloaded.into());
     }
-    match desk.publisher.remove(&symbol) {
+    match desk.publisher.remove(&symbol).await {
         Ok(true) => {
             desk.publisher.hub().durable().await?;
             Ok(StatusCode::NO_CONTENT)
@@ -225,7 +233,10 @@ struct PublishRequest<'d> {
     read: Read,
     /// Whether the current body differs from the body of the earlier attempt.
     other: bool,
+    /// The ticks that were read and not published yet.
     batch: Vec<(u64, Tick)>,
+    /// The items that were refused, each with the number of ticks in the batch before it.
+    refused: Vec<(usize, u64, Rejected)>,
     /// The new symbols among the ticks of the batch, if their number is limited.
     new_symbols: Vec<Symbol>,
 }
@@ -255,9 +266,7 @@ impl PublishRequest<'_> {
             if self.other {
                 return Err(idempotency::key_reused());
             }
-            self.read = read;
-            self.publish();
-            self.check_stored()?;
+            self.publish(read).await?;
             // A compressed body may expand to a large size without ever waiting for the network.
             tokio::task::consume_budget().await;
         }
@@ -265,11 +274,11 @@ impl PublishRequest<'_> {
             return Err(idempotency::key_reused());
         }
         items.finish(|at, item| self.take(at, item, false));
-        self.publish();
-        self.check_stored()?;
+        self.publish(read).await?;
         let hub = self.publisher.hub();
         hub.durable().await?;
-        Ok(self.claim.done(self.publisher, hub.cursor(), read))
+        let cursor = hub.cursor();
+        Ok(self.claim.done(self.publisher, cursor, read).await?)
     }
 
     /// Checks that all ticks so far were handled.
@@ -298,37 +307,24 @@ impl PublishRequest<'_> {
         }
         // After an item that could not be stored, or was too fast, no more items are handled. The
         // client may send the items again.
-        if at < self.resume_at || !self.is_stored() {
+        if at < self.resume_at || !self.is_stored() || self.is_too_fast() {
             return;
         }
         match item.tick() {
             // A tick is large, so it is moved only once.
             Ok(tick) => match self.admit(tick.symbol) {
                 Ok(()) => self.batch.push((at, tick)),
-                Err(rejected) => self.refuse(at, rejected),
+                Err(rejected) => self.refused.push((self.batch.len(), at, rejected)),
             },
-            Err(rejected) => self.refuse(at, rejected),
-        }
-        if self.batch.len() == MAX_BATCH_TICKS {
-            self.publish();
+            Err(rejected) => self.refused.push((self.batch.len(), at, rejected)),
         }
     }
 
-    /// Rejects an item, after those before it are published. Too many ticks end the request.
-    #[cold]
-    fn refuse(&mut self, at: u64, rejected: Rejected) {
-        self.publish();
-        if !self.is_stored() {
-            return;
-        }
-        match rejected.error {
-            // The rest of the body is for later, too: it must not overtake this tick.
-            error @ TickError::TooFast(_) => self.claim.report().borrow_mut().stop(error),
-            _ => {
-                self.publisher.reporter().reject();
-                self.claim.report().borrow_mut().reject(at, &rejected);
-            }
-        }
+    /// Checks whether the last item was refused because the publisher sends too fast. The rest of
+    /// the body is for later, too: it must not overtake this item.
+    fn is_too_fast(&self) -> bool {
+        let last = self.refused.last();
+        last.is_some_and(|(.., rejected)| matches!(rejected.error, TickError::TooFast(_)))
     }
 
     /// Checks whether the publisher may publish a tick of this symbol.
@@ -354,15 +350,50 @@ impl PublishRequest<'_> {
         log.read(|log| log.market().id(symbol).is_none())
     }
 
-    fn publish(&mut self) {
-        if !self.batch.is_empty() {
-            self.claim.publish(self.publisher, &self.batch, self.read);
-            self.batch.clear();
+    /// Publishes the ticks of the batch, and notes the items that were refused, in their order.
+    /// `read` is the part of the body that is handled then.
+    async fn publish(&mut self, read: Read) -> Result<(), Problem> {
+        let (batch, refused) = (mem::take(&mut self.batch), mem::take(&mut self.refused));
+        let mut published = 0;
+        for (before, at, rejected) in refused {
+            self.publish_ticks(&batch[published..before], self.read)
+                .await;
+            published = before;
+            if self.is_stored() {
+                self.refuse(at, rejected);
+            }
         }
+        self.publish_ticks(&batch[published..], read).await;
+        self.read = read;
+        self.batch = batch;
+        self.batch.clear();
         // A symbol whose ticks were all rejected for another reason does not count.
-        for symbol in std::mem::take(&mut self.new_symbols) {
+        for symbol in mem::take(&mut self.new_symbols) {
             if let Some(admission) = self.admission.as_ref().filter(|_| self.is_new(&symbol)) {
                 admission.forget_new(&symbol);
+            }
+        }
+        self.check_stored()
+    }
+
+    /// Publishes ticks. After the last one, the part of the body in `read` is handled.
+    async fn publish_ticks(&mut self, mut ticks: &[(u64, Tick)], read: Read) {
+        while !ticks.is_empty() && self.is_stored() {
+            let (part, rest) = ticks.split_at(ticks.len().min(MAX_BATCH_TICKS));
+            let handled = if rest.is_empty() { read } else { self.read };
+            self.claim.publish(self.publisher, part, handled).await;
+            ticks = rest;
+        }
+    }
+
+    /// Notes an item that was refused.
+    fn refuse(&self, at: u64, rejected: Rejected) {
+        let mut report = self.claim.report().borrow_mut();
+        match rejected.error {
+            error @ TickError::TooFast(_) => report.stop(error),
+            _ => {
+                self.publisher.reporter().reject();
+                report.reject(at, &rejected);
             }
         }
     }

@@ -289,6 +289,11 @@ impl Look<'_> {
         self.0.market().newest(of.id)
     }
 
+    /// Returns the candles of a symbol.
+    pub(super) fn candles(&self, of: &MarketSymbol) -> &tickcast_core::Candles {
+        self.0.candles(of.id)
+    }
+
     /// Returns the state of a symbol.
     pub(super) fn quote(&self, of: &MarketSymbol) -> Option<&Quote> {
         self.0.quote(of.id)

@@ -45,12 +45,15 @@ impl Hub {
 
     /// Creates a hub that continues from the end of its tape on disk.
     #[cfg(feature = "tape")]
-    fn on_disk(mut opened: tickcast_tape::Opened, settings: HubBuilder) -> Self {
+    fn on_disk(
+        mut opened: tickcast_tape::Opened,
+        settings: HubBuilder,
+    ) -> Result<Self, BuildError> {
         let epoch = opened.sequencer.cursor().epoch;
         let sealed = std::mem::replace(&mut opened.segment_sealed, std::sync::mpsc::channel().1);
-        let log = Arc::new(Log::on_disk(opened));
+        let log = Arc::new(Log::on_disk(opened).map_err(BuildError::Thread)?);
         crate::log::run_checkpointer(&log, sealed);
-        Self::of(log, epoch, settings)
+        Ok(Self::of(log, epoch, settings))
     }
 
     fn of(log: Arc<Log>, epoch: Epoch, mut settings: HubBuilder) -> Self {
@@ -139,10 +142,8 @@ impl HubBuilder {
         self.check()?;
         #[cfg(feature = "tape")]
         if let Some((folder, options)) = &self.tape {
-            return Ok(Hub::on_disk(
-                tickcast_tape::open(folder, *options, self.limits)?,
-                self,
-            ));
+            let opened = tickcast_tape::open(folder, *options, self.limits)?;
+            return Hub::on_disk(opened, self);
         }
         Ok(Hub::new(self))
     }

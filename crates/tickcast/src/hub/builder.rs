@@ -338,4 +338,8 @@ pub enum BuildError {
     #[cfg(feature = "tape")]
     #[error(transparent)]
     Tape(#[from] OpenError),
+    /// The thread that writes the tape cannot be started. Contains the error of the system.
+    #[cfg(feature = "tape")]
+    #[error("the thread that writes the tape cannot be started: {0}")]
+    Thread(std::io::Error),
 }

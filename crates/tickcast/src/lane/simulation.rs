@@ -1,13 +1,15 @@
 //! Simulates lanes, readers and a log under many kinds of faults. Time is a number, and each run
 //! has a random seed. The ledger checks what the readers received.
 
+mod disk;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use disk::Unwritten;
 use fastrand::Rng;
 use ledger::{Book, Entry, Seen};
 use tickcast_core::{
-    Digest, Epoch, Filter, Limits, Mode, Outcome, Price, Recorded, Restore, Sequencer, SourceId,
-    SourceOptions, Symbol, Tick, TickError, Time,
+    Digest, Epoch, Filter, Limits, Mode, Recorded, Restore, Sequencer, Symbol, Time,
 };
 
 use super::tests::{Reader as Connection, STREAM_LIMITS, change};
@@ -73,6 +75,10 @@ enum Fault {
     ClockJumped,
     /// Patterns that were not yet compared with all new symbols.
     Behind,
+    /// Entries that the disk did not take.
+    WriteRefused,
+    /// An end of the process between the sequencing of entries and their write.
+    KilledBetweenHeads,
 }
 
 /// The kind of an event in a stream.
@@ -85,7 +91,7 @@ enum EventKind {
     Bye,
 }
 
-const FAULTS: [Fault; 15] = [
+const FAULTS: [Fault; 17] = [
     Fault::GoneAt(EventKind::Tick),
     Fault::GoneAt(EventKind::Heartbeat),
     Fault::GoneAt(EventKind::Ready),
@@ -101,6 +107,8 @@ const FAULTS: [Fault; 15] = [
     Fault::ChangedAway,
     Fault::ClockJumped,
     Fault::Behind,
+    Fault::WriteRefused,
+    Fault::KilledBetweenHeads,
 ];
 
 struct Simulation {
@@ -111,6 +119,8 @@ struct Simulation {
     published: Book,
     /// The recorded ticks with their wall clock times, for restarts.
     tape: Vec<(Symbol, Vec<u8>, Time)>,
+    /// The ticks that are sequenced, and that the disk does not have yet.
+    unwritten: Vec<Unwritten>,
     epoch: Epoch,
     now: Duration,
     wall: Time,
@@ -193,7 +203,7 @@ impl Simulation {
             }
         });
         let clients = clients.collect();
-        let log = Log::new(Sequencer::new(epoch, LIMITS));
+        let log = Log::held(Sequencer::new(epoch, LIMITS));
         let nodes = (0..NODES).map(|_| new_node(&log)).collect();
         let (published, now, wall) = (
             Book::default(),
@@ -207,6 +217,7 @@ impl Simulation {
             clients,
             published,
             tape: Vec::new(),
+            unwritten: Vec::new(),
             epoch,
             now,
             wall,
@@ -220,7 +231,8 @@ impl Simulation {
     fn step(&mut self) {
         let client = self.rng.usize(..CLIENTS);
         match self.rng.u8(..100) {
-            0..45 => self.tick(self.rng.clone().usize(..SYMBOLS.len())),
+            0..41 => self.tick(self.rng.clone().usize(..SYMBOLS.len())),
+            41..45 => self.write_some(),
             45..62 => self.flush(self.rng.clone().usize(..NODES)),
             62..73 => self.connect(client),
             73..78 => self.toggle_stop(client),
@@ -231,7 +243,8 @@ impl Simulation {
             90..97 => self.advance_time(),
             97 => self.restart(),
             98 => self.end_some(),
-            _ => self.jump(),
+            _ if self.rng.bool() => self.jump(),
+            _ => self.refuse_write(),
         }
         // Some choices use a copy of the generator. This call advances the original.
         let _ = self.rng.u64(..);
@@ -252,34 +265,6 @@ impl Simulation {
                 "{tried_writes} writes in one step"
             );
         }
-    }
-
-    fn tick(&mut self, symbol: usize) {
-        let name = SYMBOLS[symbol];
-        let prices = self.published.prices.entry(name.to_owned()).or_default();
-        let price = Price::from_units(prices.len() as i64 * 100 + self.rng.i64(0..100), 2).unwrap();
-        prices.push(price.to_string());
-        let tick = Tick::new(Symbol::new(name).unwrap(), price);
-        let now = Now {
-            uptime: self.now,
-            wall: self.wall,
-        };
-        let accepted = |_, outcome: Result<Outcome, TickError>| _ = outcome.unwrap();
-        self.log.publish(
-            [&tick],
-            (SourceId::default(), SourceOptions::default(), now),
-            accepted,
-            || None,
-        );
-        let json = self.log.read(|log| {
-            let market = log.market();
-            market
-                .newest(market.id(&tick.symbol).unwrap())
-                .unwrap()
-                .json()
-                .to_vec()
-        });
-        self.tape.push((tick.symbol, json, self.wall));
     }
 
     fn flush(&mut self, node: usize) {
@@ -593,6 +578,7 @@ impl Simulation {
             self.read(client, seen);
             self.record_lost(client);
         }
+        self.lose_unwritten();
         self.notify_resets();
         self.faults.insert(fault);
         match fault {
@@ -614,7 +600,7 @@ impl Simulation {
                 Some(*wall),
             );
         }
-        self.log = Log::new(restore.done());
+        self.log = Log::held(restore.done());
         self.nodes = (0..NODES).map(|_| new_node(&self.log)).collect();
     }
 

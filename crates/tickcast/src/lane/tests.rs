@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use proptest::prelude::*;
-use tickcast_core::{
-    Epoch, Filter, Limits, Mode, Now, Outcome, Price, Sequencer, SourceId, SourceOptions, Symbol,
-    Tick, TickError,
-};
+use tickcast_core::{Epoch, Filter, Limits, Mode, Now, Price, Sequencer, Symbol, Tick};
 
 use super::*;
 use crate::access::Viewer;
@@ -180,13 +177,7 @@ impl Harness {
             uptime: self.now,
             ..Now::default()
         };
-        let on_outcome = |_, outcome: Result<Outcome, TickError>| _ = outcome.unwrap();
-        self.log.publish(
-            [tick],
-            (SourceId::default(), SourceOptions::default(), now),
-            on_outcome,
-            || None,
-        );
+        self.log.publish_now(tick, now);
     }
 
     fn flush(&mut self) {

@@ -32,6 +32,13 @@ impl SourceHistory {
         own.known.push_back((seq, previous));
     }
 
+    /// Forgets what came after `head`, which was taken back.
+    pub(super) fn forget_after(&mut self, head: Seq) {
+        for own in self.0.values_mut() {
+            own.known.retain(|(at, _)| *at <= head);
+        }
+    }
+
     /// Returns the source of a symbol at entry `seq`, if it had another one than now.
     pub(super) fn source_at(&self, symbol: SymbolId, seq: Seq) -> Option<SourceId> {
         let own = self.0.get(&symbol)?;
@@ -53,7 +60,7 @@ mod tests {
     fn the_source_before_a_forgotten_take_over_is_not_known() {
         let hub = crate::Hub::builder().build();
         let tick = Tick::new(Symbol::new("A").unwrap(), Price::from_units(1, 0).unwrap());
-        hub.publish(&tick).unwrap();
+        hub.try_publish(&tick).unwrap();
         let id = hub.log().read(|log| log.market().id(&tick.symbol)).unwrap();
         let mut history = SourceHistory::default();
         let source = |at: u64| SourceId((at % 3) as _);

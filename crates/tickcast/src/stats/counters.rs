@@ -160,14 +160,23 @@ pub(crate) struct SourceCounters {
 }
 
 impl SourceCounters {
-    pub(crate) fn count(&self, outcome: &Result<Outcome, TickError>) {
-        let counter = match outcome {
-            Ok(Outcome::Accepted(_)) => &self.accepted,
-            Ok(Outcome::Late) => &self.late,
-            Ok(Outcome::Unchanged) => &self.unchanged,
-            Err(_) => &self.rejected,
-        };
-        counter.fetch_add(1, Relaxed);
+    /// Adds the outcomes of a batch.
+    pub(crate) fn add(&self, counts: &OutcomeCounts) {
+        let OutcomeCounts {
+            accepted,
+            late,
+            unchanged,
+            rejected,
+        } = *counts;
+        let counters = [
+            (&self.accepted, accepted),
+            (&self.late, late),
+            (&self.unchanged, unchanged),
+            (&self.rejected, rejected),
+        ];
+        for (counter, count) in counters.into_iter().filter(|(_, count)| *count > 0) {
+            counter.fetch_add(count, Relaxed);
+        }
     }
 
     pub(crate) fn accept(&self, ticks: u64) {
@@ -201,6 +210,40 @@ impl SourceCounters {
             late: self.late.load(Relaxed),
             unchanged: self.unchanged.load(Relaxed),
             rejected: self.rejected.load(Relaxed),
+        }
+    }
+}
+
+/// The outcomes of a batch of ticks.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct OutcomeCounts {
+    accepted: u64,
+    late: u64,
+    unchanged: u64,
+    rejected: u64,
+}
+
+impl OutcomeCounts {
+    pub(crate) fn count(&mut self, outcome: &Result<Outcome, TickError>) {
+        let counter = match outcome {
+            Ok(Outcome::Accepted(_)) => &mut self.accepted,
+            Ok(Outcome::Late) => &mut self.late,
+            Ok(Outcome::Unchanged) => &mut self.unchanged,
+            Err(_) => &mut self.rejected,
+        };
+        *counter += 1;
+    }
+
+    /// Checks whether any tick was valid.
+    pub(crate) const fn any_valid(&self) -> bool {
+        self.accepted + self.late + self.unchanged > 0
+    }
+
+    /// Returns the counts if all ticks were rejected after all.
+    pub(crate) fn all_rejected(self) -> Self {
+        Self {
+            rejected: self.accepted + self.late + self.unchanged + self.rejected,
+            ..Self::default()
         }
     }
 }

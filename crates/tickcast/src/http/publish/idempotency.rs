@@ -5,14 +5,14 @@ use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::http::{HeaderMap, StatusCode};
-use tickcast_core::{Cursor, KeyProgress};
+use tickcast_core::{Cursor, KeyProgress, Tick, TickError};
 
 use super::read::Read;
 use super::report::Report;
 use crate::access::Grant;
 use crate::http::Problem;
 use crate::hub::Hub;
-use crate::publisher::Publisher;
+use crate::publisher::{Publisher, Receipt};
 
 /// Maximum length of a key, in bytes.
 const MAX_KEY_LENGTH: usize = 255;
@@ -40,7 +40,7 @@ impl IdempotencyKeys {
     /// Looks up and claims the key of the request, if the request has a key.
     ///
     /// Each publisher with a grant has keys of its own.
-    pub(super) fn claim(
+    pub(super) async fn claim(
         &self,
         headers: &HeaderMap,
         grant: Option<&Grant>,
@@ -72,6 +72,10 @@ impl IdempotencyKeys {
             key: Some((self, key.to_owned())),
             report: RefCell::default(),
         };
+        if let Some(write) = hub.log().pending() {
+            // A request that has broken off may have published something that is not visible yet.
+            let _ = write.wait().await;
+        }
         let now = hub.now().wall;
         let known = hub.log().read(|log| log.keys().get(key, now).cloned());
         if let Some(state) = known {
@@ -103,19 +107,42 @@ impl Claim<'_> {
     }
 
     /// Publishes one part of the batch and stores the progress in the same step. After that, the
-    /// part of the body in `read` is handled.
-    pub(super) fn publish(
-        &self,
+    /// part of the body in `read` is handled. If the disk fails, the part is not handled, and the
+    /// report says why.
+    pub(super) async fn publish(
+        &mut self,
         publisher: &Publisher,
-        batch: &[(u64, tickcast_core::Tick)],
+        mut batch: &[(u64, Tick)],
         read: Read,
     ) {
-        let mut written = Vec::new();
+        let mut more = true;
+        while more {
+            let before = self.report.borrow().clone();
+            let (receipt, rest) = self.append(publisher, batch, read);
+            (batch, more) = (rest, receipt.more);
+            if let Err(error) = receipt.settle(publisher).await {
+                self.report.replace(before).stop(error);
+                return;
+            }
+        }
+    }
+
+    /// Appends ticks to the log. Returns those that it could not take yet.
+    fn append<'t>(
+        &self,
+        publisher: &Publisher,
+        batch: &'t [(u64, Tick)],
+        read: Read,
+    ) -> (Receipt, &'t [(u64, Tick)]) {
+        let (mut written, mut handled) = (Vec::new(), 0);
         let each = |i: usize, outcome| {
-            let (at, tick): &(u64, tickcast_core::Tick) = &batch[i];
+            let (at, tick) = &batch[i];
             self.report.borrow_mut().count(*at, tick.symbol, outcome);
+            handled = i + 1;
         };
-        publisher.publish_with_progress(batch.iter().map(|(_, tick)| tick), each, || {
+        let ticks = batch.iter().map(|(_, tick)| tick);
+        let mut ticks = ticks.enumerate().peekable();
+        let receipt = publisher.append(&mut ticks, each, || {
             let mut report = self.report.borrow_mut();
             if report.stopped.is_none() {
                 report.read = Some(read);
@@ -123,16 +150,37 @@ impl Claim<'_> {
             drop(report);
             self.progress(false, &mut written)
         });
+        (receipt, &batch[handled..])
     }
 
     /// Completes the batch and returns its report.
-    pub(super) fn done(self, publisher: &Publisher, cursor: Cursor, read: Read) -> Report {
+    ///
+    /// # Errors
+    /// If the end of the batch cannot be stored on disk.
+    pub(super) async fn done(
+        self,
+        publisher: &Publisher,
+        cursor: Cursor,
+        read: Read,
+    ) -> Result<Report, TickError> {
         self.report.borrow_mut().close(cursor, read);
-        if self.key.is_some() {
-            let mut written = Vec::new();
-            publisher.publish_with_progress([], |_, _| {}, || self.progress(true, &mut written));
+        let mut more = self.key.is_some();
+        while more {
+            let receipt = self.append_end(publisher);
+            more = receipt.more;
+            receipt.settle(publisher).await?;
         }
-        self.report.take()
+        Ok(self.report.take())
+    }
+
+    /// Appends to the log that the batch is complete.
+    fn append_end(&self, publisher: &Publisher) -> Receipt {
+        let (mut written, mut nothing) = (Vec::new(), std::iter::empty().peekable());
+        publisher.append(
+            &mut nothing,
+            |_, _| {},
+            || self.progress(true, &mut written),
+        )
     }
 
     /// Returns the progress of the request, if the request has a key.

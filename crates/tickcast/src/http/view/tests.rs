@@ -59,7 +59,7 @@ async fn the_permission_is_checked_before_the_market_is_looked_at() {
     let hub = Hub::builder().lanes(1).build();
     for symbol in ["A", "SECRET"] {
         let tick = format!(r#"{{"symbol":"{symbol}","price":1}}"#);
-        hub.publish(&Tick::from_json(tick.as_bytes()).unwrap())
+        hub.try_publish(&Tick::from_json(tick.as_bytes()).unwrap())
             .unwrap();
     }
     let prepared = send(&hub, "POST", "/v1/streams", "").recv_timeout(TIMEOUT);

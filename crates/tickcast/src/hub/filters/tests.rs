@@ -182,7 +182,7 @@ fn wide_market() -> Hub {
     let hub = Hub::builder().lanes(1).build();
     for number in 0..=MAX_INLINE_COMPARISONS {
         let tick = format!(r#"{{"symbol":"S{number:05}","price":1}}"#);
-        hub.publish(&Tick::from_json(tick.as_bytes()).unwrap())
+        hub.try_publish(&Tick::from_json(tick.as_bytes()).unwrap())
             .unwrap();
     }
     hub
@@ -333,7 +333,7 @@ async fn a_change_includes_every_symbol_even_if_a_selection_was_in_progress() {
     let request = requests.try_recv().unwrap();
     let known = hub.stats().symbols;
     let names = names(&hub);
-    hub.publish(&Tick::from_json(br#"{"symbol":"S-0-NEW","price":1}"#).unwrap())
+    hub.try_publish(&Tick::from_json(br#"{"symbol":"S-0-NEW","price":1}"#).unwrap())
         .unwrap();
     let mut change = Box::pin(hub.inner().prepare_wholly(wanted));
     assert!(
@@ -372,7 +372,7 @@ async fn a_selection_for_a_change_continues_if_the_market_grows_by_many_symbols(
     let request = next().await;
     for number in 0..COMPARISONS / 100 + 1 {
         let tick = format!(r#"{{"symbol":"X{number:05}-NEW","price":1}}"#);
-        hub.publish(&Tick::from_json(tick.as_bytes()).unwrap())
+        hub.try_publish(&Tick::from_json(tick.as_bytes()).unwrap())
             .unwrap();
     }
     request

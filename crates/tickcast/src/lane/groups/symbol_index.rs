@@ -99,7 +99,7 @@ mod tests {
         for number in 0..200 {
             let symbol = Symbol::new(&format!("S{number}")).unwrap();
             let price = Price::from_units(1, 0).unwrap();
-            hub.publish(&Tick::new(symbol, price)).unwrap();
+            hub.try_publish(&Tick::new(symbol, price)).unwrap();
         }
         let ids: Vec<_> = hub.log().read(|log| log.market().ids_from(0).collect());
         let (mut index, mut model) = (SymbolIndex::default(), Vec::new());

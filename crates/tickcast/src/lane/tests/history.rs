@@ -17,7 +17,7 @@ fn waiting_stream(folder: &Path) -> (Harness, Key, Reader) {
         .sync(Sync::Never)
         .retention_bytes(4 << 20);
     let opened = tickcast_tape::open(folder, options, limits).unwrap();
-    let mut harness = Harness::of(Log::on_disk(opened));
+    let mut harness = Harness::of(Log::on_disk(opened).unwrap());
     (1..=9).for_each(|price| harness.tick("A", price));
     harness.flush();
     let head = (

@@ -13,21 +13,12 @@ impl Harness {
     /// Publishes a tick at a fixed wall clock time.
     fn publish_json(&self, json: &str) {
         let wall = Time::from_millis(1_764_205_400_000).unwrap();
-        let on_outcome = |_, outcome: Result<Outcome, TickError>| _ = outcome.unwrap();
-        let context = (
-            SourceId::default(),
-            SourceOptions::default(),
-            Now {
-                wall,
-                uptime: self.now,
-            },
-        );
-        self.log.publish(
-            [&Tick::from_json(json.as_bytes()).unwrap()],
-            context,
-            on_outcome,
-            || None,
-        );
+        let now = Now {
+            wall,
+            uptime: self.now,
+        };
+        self.log
+            .publish_now(&Tick::from_json(json.as_bytes()).unwrap(), now);
     }
 
     /// Opens one stream of each kind. Returns the name and the reader of each stream.

@@ -36,13 +36,9 @@ fn newest(hub: &Hub) -> Ticks {
 
 fn candles(hub: &Hub, symbol: &Symbol) -> Vec<Candle> {
     hub.log().read(|log| {
-        let quote = log
-            .market()
-            .id(symbol)
-            .and_then(|id| log.quote(id).cloned());
         let all = (Time::from_millis(0).unwrap(), Time::MAX);
-        quote.map_or_else(Vec::new, |quote| {
-            quote.candles.within(Interval::ALL[0], all, 5000)
+        log.market().id(symbol).map_or_else(Vec::new, |id| {
+            log.candles(id).within(Interval::ALL[0], all, 5000)
         })
     })
 }
@@ -74,7 +70,7 @@ impl World {
             let publisher = self
                 .live
                 .source("test", tickcast_core::SourceOptions::default());
-            publisher.remove(&symbol).unwrap();
+            publisher.try_remove(&symbol).unwrap();
             return;
         }
         let price = Price::from_units(self.rng.i64(1..9999), 2).unwrap();
@@ -86,7 +82,7 @@ impl World {
         let publisher = self
             .live
             .source(source, tickcast_core::SourceOptions::default());
-        publisher.publish(&tick).unwrap();
+        publisher.try_publish(&tick).unwrap();
     }
 
     /// Publishes some ticks, and moves the follower some time later.
@@ -94,6 +90,7 @@ impl World {
         for _ in 0..self.rng.usize(..8) {
             self.publish();
         }
+        self.live.log().wait_visible();
         self.uptime += Duration::from_millis(self.rng.u64(1..9000));
         if self.rng.u8(..20) == 0 {
             // A jump of the wall clock passes no time.
@@ -338,7 +335,7 @@ fn a_removal_does_not_make_a_silent_source_live() {
     };
     let symbol = Symbol::new("OLD").unwrap();
     let price = Price::from_units(1, 0).unwrap();
-    source().publish(&Tick::new(symbol, price)).unwrap();
+    source().try_publish(&Tick::new(symbol, price)).unwrap();
     source().set_state(&crate::SourceState::Stale);
     step(&mut world, Duration::ZERO);
     step(&mut world, DELAY + Duration::from_secs(1));
@@ -350,7 +347,7 @@ fn a_removal_does_not_make_a_silent_source_live() {
     let publisher = world
         .live
         .source("feed", tickcast_core::SourceOptions::default());
-    publisher.remove(&symbol).unwrap();
+    publisher.try_remove(&symbol).unwrap();
     step(&mut world, Duration::from_secs(1));
     step(&mut world, DELAY + Duration::from_secs(1));
     let market = world.follower.market().unwrap();
