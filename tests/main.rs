@@ -17,6 +17,7 @@ mod cross_origin;
 mod delayed;
 mod disk;
 mod faults;
+mod faulty_disk;
 mod feeds;
 mod filters;
 mod guides;

@@ -121,7 +121,9 @@ impl Claim<'_> {
             let (receipt, rest) = self.append(publisher, batch, read);
             (batch, more) = (rest, receipt.more);
             if let Err(error) = receipt.settle(publisher).await {
-                self.report.replace(before).stop(error);
+                let mut report = self.report.borrow_mut();
+                *report = before;
+                report.stop(error);
                 return;
             }
         }
