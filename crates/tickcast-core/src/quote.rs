@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::tick::Derived;
-use crate::{Candles, Extras, Frame, Position, Price, Seq, Symbol, Tick, TickView, Time};
+use crate::{Candles, Extras, Frame, Mark, Position, Price, Seq, Symbol, Tick, TickView, Time};
 
 /// Number of the source of a tick. The program around the core gives the numbers, and passes them
 /// to [`Sequencer::accept`](crate::Sequencer::accept). Contains the number. Default: 0.
@@ -129,8 +129,8 @@ pub struct Quote {
     order: Time,
     /// Whether the symbol has a newest tick. A removed symbol has none.
     pub(crate) listed: bool,
-    /// Number of entries of the symbol that readers do not see yet.
-    pub(crate) unshown: u32,
+    /// The oldest and the newest change of the symbol that readers do not see yet.
+    pub(crate) unshown: Option<(Mark, Mark)>,
     /// Change of the newest tick as sent to readers, and the same in percent.
     change: (Price, Option<Price>),
     extras: Extras,
@@ -188,7 +188,7 @@ impl Quote {
             source,
             order: when.order,
             listed: true,
-            unshown: 0,
+            unshown: None,
             change,
             extras,
         };
@@ -227,7 +227,7 @@ impl Quote {
             source,
             order: time,
             listed: newest.is_some(),
-            unshown: 0,
+            unshown: None,
             change,
             extras,
         }

@@ -379,7 +379,6 @@ impl Sequencer {
 }
 
 use ahead::Ahead;
-pub use ahead::Mark;
 pub use follow::Followed;
 pub use restore::{Recorded, Restore};
 

@@ -54,6 +54,12 @@ impl Run {
 }
 
 impl Tape {
+    /// Returns the maximum number of entries.
+    #[must_use]
+    pub fn max_entries(&self) -> u64 {
+        self.ring.max_entries as u64
+    }
+
     /// Returns the maximum number of bytes, approximately.
     #[must_use]
     pub fn max_bytes(&self) -> usize {

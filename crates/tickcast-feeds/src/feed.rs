@@ -85,6 +85,8 @@ impl Feed {
     pub async fn run(self, network: &Network) -> Infallible {
         let (sender, mut events) = mpsc::channel(MAX_QUEUED_EVENTS);
         let standing = FeedStatus::new(&self.names, self.publisher.clone());
+        // What an earlier run has published may be on its way to the disk.
+        let _ = self.publisher.hub().wait_visible().await;
         // The last tick of an earlier run must not be accepted twice. The ticks missed since then
         // are counted.
         let marks = SequenceTracker::after(

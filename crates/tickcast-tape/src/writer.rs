@@ -90,7 +90,10 @@ impl Writer {
         }
         if self.segment.room() < size {
             // There was no space when the segment was opened.
-            return self.segment.reserve(size).map_err(AppendError::Full);
+            self.segment.reserve(size).map_err(AppendError::Full)?;
+            if written + needed <= self.segment.room() {
+                return Ok(());
+            }
         }
         let (start, folder) = ((self.next, self.digest), &self.segments.folder.path);
         let path = segment::path(folder, self.next);
@@ -156,8 +159,10 @@ impl Writer {
         let Err(error) = self.segment.file.write_all_at(bytes, at) else {
             return Ok(());
         };
-        // A part may have been written. No later write may leave its end behind.
-        if error.kind() == io::ErrorKind::StorageFull && self.segment.release_after(at).is_ok() {
+        // A part may have been written. No publisher is told that it was, and no later write may
+        // leave its end behind.
+        let removed = self.segment.release_after(at);
+        if error.kind() == io::ErrorKind::StorageFull && removed.is_ok() {
             return Err(AppendError::Full(error));
         }
         self.segments.poison(&error);

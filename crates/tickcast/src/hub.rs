@@ -252,7 +252,21 @@ impl Hub {
     /// If a write to the disk has failed.
     #[cfg(feature = "tape")]
     pub async fn wait_durable(&self) -> Result<(), AppendError> {
-        self.durable().await
+        let visible = self.wait_visible().await;
+        self.durable().await?;
+        visible.map_err(|error| AppendError::Full(std::io::Error::other(error)))
+    }
+
+    /// Waits until everything published so far is visible to readers. Without a tape on disk, the
+    /// call returns at once.
+    ///
+    /// # Errors
+    /// [`TickError::Storage`] if the disk has refused some of it.
+    pub async fn wait_visible(&self) -> Result<(), TickError> {
+        match self.0.log.pending() {
+            Some(write) => write.wait().await,
+            None => Ok(()),
+        }
     }
 
     /// Waits like `wait_durable`, which exists only with the feature `tape`.

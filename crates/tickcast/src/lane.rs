@@ -57,6 +57,7 @@ use tickcast_core::{FilterHash, Now, Replica, Seq, sse};
 use crate::access::Viewer;
 use crate::disk::DiskTape;
 use crate::hub::Revocation;
+use crate::interest::LaneInterest;
 use crate::stats::LaneStats;
 use crate::subscription::{Effective, Expiry, Start, Subscription};
 pub(crate) use body::BodySlot;
@@ -195,6 +196,12 @@ impl<S: Sink> Lane<S> {
     /// Adds the rule that says which viewers may no longer read.
     pub(crate) fn with_revocation(mut self, revocation: Revocation) -> Self {
         self.revocation = revocation;
+        self
+    }
+
+    /// Sets where the lane notes which symbols wake it.
+    pub(crate) fn with_interest(mut self, interest: LaneInterest) -> Self {
+        self.groups.note_interest(interest);
         self
     }
 

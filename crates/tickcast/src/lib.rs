@@ -65,6 +65,7 @@ mod events;
 #[cfg(feature = "http")]
 pub mod http;
 mod hub;
+mod interest;
 mod lane;
 mod log;
 mod overload;
@@ -82,6 +83,7 @@ mod source_state;
 mod sources;
 pub mod stats;
 mod subscription;
+mod sync;
 
 pub use events::Events;
 pub use hub::{Hub, HubBuilder, LaneThreads};

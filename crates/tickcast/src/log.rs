@@ -13,6 +13,8 @@ mod checkpointer;
 mod journal;
 mod order;
 mod source_history;
+#[cfg(test)]
+mod tests;
 mod write;
 mod writing;
 
@@ -23,11 +25,12 @@ use std::thread::JoinHandle;
 
 use tickcast_core::{
     Followed, Frame, KeyProgress, Names, Now, Outcome, Replica, Run, Seq, Sequenced, Sequencer,
-    SourceId, SourceOptions, Symbol, SymbolId, Tape, Tick, TickError,
+    SourceId, SourceOptions, Symbol, SymbolId, Tick, TickError,
 };
 
 use crate::disk::{DiskTape, Opened};
 use crate::doorbell::Doorbell;
+use crate::interest::Interest;
 pub(crate) use checkpointer::run_checkpointer;
 use journal::{Journal, Staged};
 use order::{LogState, Order};
@@ -50,9 +53,6 @@ pub(crate) struct Log {
     order: Arc<Order>,
     /// The thread that writes to the disk.
     writing: Mutex<Option<JoinHandle<()>>>,
-    /// The tape in memory, to read what readers may see without a lock. Its own head stays where it
-    /// is.
-    shared: Tape,
     names: Arc<Names>,
     tape: Option<DiskTape>,
     /// The tape on disk for reading only: that of the live market, for a delayed one.
@@ -65,8 +65,9 @@ pub(crate) struct Log {
 pub(crate) struct Appended {
     /// The symbols that belonged to other sources before, with those sources.
     pub(crate) taken_over: Vec<(Symbol, SourceId)>,
-    /// The write after which the ticks are visible. `None` if they are visible already.
-    pub(crate) write: Option<Arc<Write>>,
+    /// The write after which the ticks are visible, `None` if they are visible already, or the reason
+    /// why the disk takes none.
+    pub(crate) write: Result<Option<Arc<Write>>, TickError>,
     /// Whether there are more ticks than the write can have. Append them when it is done.
     pub(crate) more: bool,
 }
@@ -113,7 +114,6 @@ impl Log {
 
     fn of(sequencer: Sequencer, journal: Journal, tape: Option<DiskTape>) -> Self {
         Self {
-            shared: sequencer.tape().clone(),
             names: sequencer.names(),
             order: Arc::new(Order::new(sequencer, journal)),
             writing: Mutex::default(),
@@ -128,20 +128,25 @@ impl Log {
         let _ = self.order.wakers.set(doorbells);
     }
 
+    /// Returns what the lanes are interested in.
+    pub(crate) fn interest(&self) -> &Arc<Interest> {
+        &self.order.interest
+    }
+
     /// Returns the newest sequence number without a lock.
     pub(crate) fn head(&self) -> Seq {
-        self.shared.visible()
+        self.order.tape.visible()
     }
 
     /// Returns the position before the oldest entry in memory, without a lock.
     pub(crate) fn start(&self) -> Seq {
-        self.shared.start()
+        self.order.tape.start()
     }
 
     /// Returns the first entries after `from` that readers may see, without a lock. `None` if there
     /// are none, or if they are no longer in memory.
     pub(crate) fn run(&self, from: Seq) -> Option<Run> {
-        self.shared.visible_run(from)
+        self.order.tape.visible_run(from)
     }
 
     /// Returns the names of all symbols, to read them without a lock.
@@ -161,10 +166,9 @@ impl Log {
 
     /// Applies entries of the log that this log follows. `apply` passes them on, under the lock.
     pub(crate) fn follow(&self, apply: impl FnOnce(&mut dyn FnMut(Followed<'_>) -> Sequenced)) {
-        let mut state = self.lock();
-        let sequencer = &mut state.sequencer;
+        let mut change = self.order.change();
+        let sequencer = &mut change.state().sequencer;
         apply(&mut |followed| sequencer.follow(followed));
-        self.order.publish(state);
     }
 
     /// Remembers from now on which sources symbols had before.
@@ -217,20 +221,19 @@ impl Log {
         frames: impl IntoIterator<Item = (Symbol, Frame)>,
         now: Now,
     ) -> usize {
-        let mut state = self.lock();
-        let mut dropped = 0;
-        for (symbol, frame) in frames {
-            dropped += usize::from(state.sequencer.accept_frame(symbol, frame, now).is_err());
-        }
-        self.order.publish(state);
-        dropped
+        let mut change = self.order.change();
+        let sequencer = &mut change.state().sequencer;
+        let results = frames
+            .into_iter()
+            .map(|(symbol, frame)| sequencer.accept_frame(symbol, frame, now));
+        results.filter(Result::is_err).count()
     }
 
     /// Appends ticks in order, with no ticks of other publishers between them, and reports each
     /// outcome to `each`. An outcome counts only if the [`write`](Appended::write) succeeds. If the
     /// disk has no room, all ticks are rejected.
     ///
-    /// After the last tick, `note` returns the progress of the request that the ticks belong to.
+    /// After these ticks, `note` returns the progress of the request that the ticks belong to.
     pub(crate) fn append<'t, 'n>(
         &self,
         ticks: &mut Peekable<impl Iterator<Item = (usize, &'t Tick)>>,
@@ -239,18 +242,19 @@ impl Log {
         note: impl FnOnce() -> Option<KeyProgress<'n>>,
     ) -> Appended {
         let mut taken_over = Vec::new();
-        let mut state = self.lock();
+        let mut change = self.order.change();
         let LogState {
             sequencer,
             journal,
             sources,
-        } = &mut *state;
+        } = change.state();
         if let Err(error) = journal.check() {
             ticks.for_each(|(i, _)| each(i, Err(error.clone())));
-            return Appended::rejected();
+            return Appended::rejected(error);
         }
         journal.begin(sequencer, now.wall);
-        let mut more = journal.is_half_full();
+        let waits = journal.is_half_full();
+        let mut more = waits;
         while !more && let Some((i, tick)) = ticks.next() {
             let result = sequencer.accept(tick, source, options, now);
             if let Ok(Sequenced {
@@ -271,15 +275,13 @@ impl Log {
             each(i, result.map(|sequenced| sequenced.outcome));
             more = journal.is_full() && ticks.peek().is_some();
         }
-        if !more && let Some(note) = note() {
+        if !waits && let Some(note) = note() {
             sequencer.record_key(note, now.wall);
             journal.stage_key(&note);
         }
-        let write = journal.pending();
-        self.order.publish(state);
         Appended {
             taken_over,
-            write,
+            write: Ok(journal.pending()),
             more,
         }
     }
@@ -294,10 +296,10 @@ impl Log {
         symbol: &Symbol,
         now: Now,
     ) -> Result<(bool, Option<Arc<Write>>), Unremoved> {
-        let mut state = self.lock();
+        let mut change = self.order.change();
         let LogState {
             sequencer, journal, ..
-        } = &mut *state;
+        } = change.state();
         journal.check().map_err(Unremoved::Failed)?;
         if let Some(write) = journal.pending().filter(|_| journal.is_half_full()) {
             return Err(Unremoved::Wait(write));
@@ -307,14 +309,11 @@ impl Log {
         if removed {
             journal.stage(sequencer);
         }
-        let write = journal.pending();
-        self.order.publish(state);
-        Ok((removed, write))
+        Ok((removed, journal.pending()))
     }
 
     /// Returns the write after which everything published so far is visible, or `None` if it is
     /// visible already.
-    #[cfg(feature = "http")]
     pub(crate) fn pending(&self) -> Option<Arc<Write>> {
         self.lock().journal.pending()
     }
@@ -372,10 +371,10 @@ impl Log {
 
 impl Appended {
     /// The result for ticks that are all rejected.
-    const fn rejected() -> Self {
+    const fn rejected(error: TickError) -> Self {
         Self {
             taken_over: Vec::new(),
-            write: None,
+            write: Err(error),
             more: false,
         }
     }

@@ -124,7 +124,7 @@ impl Publisher {
                 || None,
             );
             let more = receipt.more;
-            let settled = receipt.settle(self).await;
+            let settled = receipt.settle().await;
             for (i, outcome) in outcomes.drain(..) {
                 each(
                     i,
@@ -148,24 +148,32 @@ impl Publisher {
         mut each: impl FnMut(usize, Result<Outcome, TickError>),
     ) {
         let mut ticks = ticks.into_iter().enumerate().peekable();
-        let mut receipt = self.append(&mut ticks, &mut each, || None);
+        let mut outcomes = Vec::new();
+        let mut receipt = self.append(
+            &mut ticks,
+            |i, outcome| outcomes.push((i, outcome)),
+            || None,
+        );
         for (i, _) in ticks {
             let refused = Err(TickError::Overloaded);
             receipt.counts.count(&refused);
-            each(i, refused);
+            outcomes.push((i, refused));
         }
-        receipt.count(self);
+        drop(receipt);
+        outcomes
+            .into_iter()
+            .for_each(|(i, outcome)| each(i, outcome));
     }
 
-    /// Appends ticks to the log. After all ticks are handled, `note` returns the progress of the
-    /// request that they belong to. `each` runs while the market is locked, and its outcomes count
+    /// Appends ticks to the log. After them, `note` returns the progress of the request that they
+    /// belong to. `each` runs while the market is locked, and its outcomes count
     /// only when the receipt is [settled](Receipt::settle).
     pub(crate) fn append<'t, 'n>(
         &self,
         ticks: &mut Peekable<impl Iterator<Item = (usize, &'t Tick)>>,
         mut each: impl FnMut(usize, Result<Outcome, TickError>),
         note: impl FnOnce() -> Option<KeyProgress<'n>>,
-    ) -> Receipt {
+    ) -> Receipt<'_> {
         let now = self.hub.now();
         let mut counts = OutcomeCounts::default();
         let each = |i, outcome: Result<Outcome, TickError>| {
@@ -175,6 +183,7 @@ impl Publisher {
         let context = (self.source_id, self.options, now);
         let appended = self.hub.log().append(ticks, context, each, note);
         Receipt {
+            publisher: self,
             write: appended.write,
             more: appended.more,
             taken_over: appended.taken_over,
@@ -294,10 +303,11 @@ impl Publisher {
     }
 }
 
-/// Appended ticks that readers may not see yet.
-#[must_use = "the ticks count only when they are settled"]
-pub(crate) struct Receipt {
-    write: Option<Arc<Write>>,
+/// Appended ticks that readers may not see yet. They count when the receipt is dropped.
+#[must_use = "the ticks may fail until they are settled"]
+pub(crate) struct Receipt<'p> {
+    publisher: &'p Publisher,
+    write: Result<Option<Arc<Write>>, TickError>,
     /// Whether there are more ticks than the disk can take now.
     pub(crate) more: bool,
     taken_over: Vec<(Symbol, SourceId)>,
@@ -305,27 +315,34 @@ pub(crate) struct Receipt {
     now: Now,
 }
 
-impl Receipt {
-    /// Waits until readers can see the ticks, and counts them.
+impl Receipt<'_> {
+    /// Waits until readers can see the ticks.
     ///
     /// # Errors
     /// If the ticks cannot be stored on disk. They all count as rejected then.
-    pub(crate) async fn settle(mut self, publisher: &Publisher) -> Result<(), TickError> {
-        let settled = match self.write.take() {
-            Some(write) => write.wait().await,
-            None => Ok(()),
+    pub(crate) async fn settle(mut self) -> Result<(), TickError> {
+        let settled = match &self.write {
+            Ok(Some(write)) => {
+                let settled = write.wait().await;
+                self.now = self.publisher.hub.now();
+                settled
+            }
+            Ok(None) => Ok(()),
+            Err(error) => Err(error.clone()),
         };
         if settled.is_err() {
             self.counts = self.counts.all_rejected();
             self.taken_over.clear();
         }
-        self.count(publisher);
         settled
     }
+}
 
-    /// Counts the ticks.
-    fn count(self, publisher: &Publisher) {
-        let (sources, source) = (publisher.hub.source_list(), &publisher.source);
+impl Drop for Receipt<'_> {
+    // Whoever waits may go away. The ticks come all the same, and their source has sent them.
+    fn drop(&mut self) {
+        let Publisher { hub, source, .. } = self.publisher;
+        let sources = hub.source_list();
         source.counters.add(&self.counts);
         if self.counts.any_valid() {
             sources.note_activity(source, self.now);

@@ -309,9 +309,9 @@ impl Sources {
 
     /// Records that a source has sent a tick.
     pub(crate) fn note_activity(&self, source: &Source, now: Now) {
-        source
-            .last_activity
-            .store(now.uptime.as_millis() as u64 + 1, Ordering::SeqCst);
+        // Publishers that waited for the disk may come in another order.
+        let at = now.uptime.as_millis() as u64 + 1;
+        source.last_activity.fetch_max(at, Ordering::SeqCst);
         if source.stale.load(Ordering::SeqCst) {
             self.change_state(source, now.wall, |state| {
                 matches!(state, SourceState::Stale).then_some(SourceState::Live)

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::charts::NewPrice;
-use crate::{Entry, Quote, SymbolId, Tape, Time};
+use crate::{Entry, Mark, Quote, Tape, Time};
 
 /// The state of a sequencer that is ahead of its readers, because something has to happen before
 /// they may see an entry: a disk has to have it.
@@ -23,11 +23,6 @@ pub(super) struct Ahead {
 /// Maximum number of states of symbols whose memory is kept.
 const MAX_SPARE: usize = 1024;
 
-/// A position in the order of all changes of a [`Sequencer`](crate::Sequencer) that is ahead of its readers. Returned
-/// by [`Sequencer::mark`](crate::Sequencer::mark).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark(pub(super) u64);
-
 /// A change that readers do not see yet.
 #[derive(Debug)]
 pub(super) enum Change {
@@ -37,6 +32,8 @@ pub(super) enum Change {
         price: Option<NewPrice>,
         /// The state of the symbol before.
         before: Option<Box<Quote>>,
+        /// The next change of the symbol.
+        next: Option<Mark>,
     },
     /// The progress of a request.
     Key {
@@ -90,12 +87,25 @@ impl Ahead {
         Some(change)
     }
 
-    /// Returns the state of a symbol before the first change of it.
-    pub(super) fn state_of(&self, id: SymbolId) -> Option<&Quote> {
-        let before = self.changes.iter().find_map(|change| match change {
-            Change::Entry { entry, before, .. } if entry.symbol == id => Some(before.as_deref()),
-            _ => None,
-        });
-        before.flatten()
+    /// Returns the state of the symbol before the change that follows `mark`.
+    pub(super) fn state_before(&self, mark: Mark) -> Option<&Quote> {
+        match self.change(mark)? {
+            Change::Entry { before, .. } => before.as_deref(),
+            Change::Key { .. } => None,
+        }
+    }
+
+    /// Notes that the change after `newer` is the next one of the symbol after that after `older`.
+    pub(super) fn link(&mut self, older: Mark, newer: Mark) {
+        let index = older.0.checked_sub(self.seen).map(|index| index as usize);
+        let change = index.and_then(|index| self.changes.get_mut(index));
+        if let Some(Change::Entry { next, .. }) = change {
+            *next = Some(newer);
+        }
+    }
+
+    fn change(&self, mark: Mark) -> Option<&Change> {
+        let index = mark.0.checked_sub(self.seen)?;
+        self.changes.get(index as usize)
     }
 }

@@ -1,9 +1,9 @@
 //! Shows the entries of a sequencer that runs ahead to its readers, or takes them back.
 
 use super::Sequencer;
-use super::ahead::{Ahead, Change, Mark};
+use super::ahead::{Ahead, Change};
 use crate::charts::NewPrice;
-use crate::{Digest, Entry, KeyProgress, Quote, Seq, SymbolId, Time};
+use crate::{Digest, Entry, KeyProgress, Mark, Quote, Seq, SymbolId, Time};
 
 impl Sequencer {
     /// Begins to be ahead of the readers: from now on, everything that can be read of the sequencer
@@ -56,13 +56,15 @@ impl Sequencer {
                 entry,
                 price,
                 before,
+                next,
             } => {
                 let Some(ahead) = &mut self.ahead else { return };
                 ahead.recycle(before);
                 ahead.shown.advance_by(&entry);
                 let seq = ahead.shown.head();
                 if let Some(quote) = &mut self.quotes[entry.symbol.index()] {
-                    quote.unshown = quote.unshown.saturating_sub(1);
+                    let newest = quote.unshown.map(|(_, newest)| newest);
+                    quote.unshown = next.zip(newest);
                 }
                 self.apply(seq, &entry, price);
             }
@@ -92,7 +94,7 @@ impl Sequencer {
             if let Change::Entry { entry, before, .. } = change {
                 let quote = &mut self.quotes[entry.symbol.index()];
                 *quote = before.map(|before| *before);
-                quote.iter_mut().for_each(|quote| quote.unshown = 0);
+                quote.iter_mut().for_each(|quote| quote.unshown = None);
             }
         }
         self.new_closes.forget_after(ahead.shown.head());
@@ -101,10 +103,10 @@ impl Sequencer {
 
     /// Returns the state of a symbol as of what is shown.
     pub(super) fn shown_quote(&self, id: SymbolId) -> Option<&Quote> {
-        let newest = self.quotes[id.index()].as_ref();
-        match &self.ahead {
-            Some(ahead) if newest.is_some_and(|quote| quote.unshown > 0) => ahead.state_of(id),
-            _ => newest,
+        let newest = self.quotes[id.index()].as_ref()?;
+        match (&self.ahead, newest.unshown) {
+            (Some(ahead), Some((oldest, _))) => ahead.state_before(oldest),
+            _ => Some(newest),
         }
     }
 
@@ -127,12 +129,18 @@ impl Sequencer {
             return self.tape.push(entry);
         };
         if let Some(quote) = &mut self.quotes[entry.symbol.index()] {
-            quote.unshown += 1;
+            let own = ahead.mark();
+            if let Some((_, newest)) = quote.unshown {
+                ahead.link(newest, own);
+            }
+            let oldest = quote.unshown.map_or(own, |(oldest, _)| oldest);
+            quote.unshown = Some((oldest, own));
         }
         ahead.changes.push_back(Change::Entry {
             entry: entry.clone(),
             price,
             before,
+            next: None,
         });
         self.tape.push(entry)
     }

@@ -14,7 +14,7 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use tickcast_core::{RawTick, Rejected, Symbol, Tick, TickError, TickSplitter};
+use tickcast_core::{RawTick, Rejected, Seq, Symbol, Tick, TickError, TickSplitter};
 
 use super::query::NoParameters;
 #[cfg(feature = "openapi")]
@@ -34,6 +34,10 @@ use report::Report;
 
 /// Maximum number of ticks that are published per lock of the market, which keeps the lock short.
 const MAX_BATCH_TICKS: usize = 1024;
+
+/// Number of bytes of a body that are read at a time. They have at most some thousand items, so that
+/// a request that waits for the disk needs little memory.
+const SLICE_BYTES: usize = 8 << 10;
 
 /// Publish ticks
 ///
@@ -260,11 +264,16 @@ impl PublishRequest<'_> {
                 let mut report = self.claim.report().borrow_mut();
                 report.stop(TickError::Overloaded);
             }
-            self.other |= !read.add(&bytes, self.before);
-            let within = self.is_within(read);
-            items.push_bytes(&bytes, |at, item| self.take(at, item, within));
-            if self.other {
-                return Err(idempotency::key_reused());
+            for bytes in bytes.chunks(SLICE_BYTES) {
+                self.other |= !read.add(bytes, self.before);
+                let within = self.is_within(read);
+                items.push_bytes(bytes, |at, item| self.take(at, item, within));
+                if self.other {
+                    return Err(idempotency::key_reused());
+                }
+                if self.batch.len() + self.refused.len() >= MAX_BATCH_TICKS {
+                    self.publish(read).await?;
+                }
             }
             self.publish(read).await?;
             // A compressed body may expand to a large size without ever waiting for the network.
@@ -347,7 +356,12 @@ impl PublishRequest<'_> {
     /// Checks whether the symbol was never on the market.
     fn is_new(&self, symbol: &Symbol) -> bool {
         let log = self.publisher.hub().log();
-        log.read(|log| log.market().id(symbol).is_none())
+        log.read(|log| {
+            let market = log.market();
+            let id = market.id(symbol);
+            // A symbol without a position was taken back, or is not visible yet.
+            id.is_none_or(|id| market.last_seq(id) == Seq::ZERO)
+        })
     }
 
     /// Publishes the ticks of the batch, and notes the items that were refused, in their order.

@@ -280,7 +280,11 @@ impl View {
 impl Look<'_> {
     /// Returns a symbol if it was ever on the market.
     pub(super) fn find(&self, Permitted(symbol): Permitted) -> Option<MarketSymbol> {
-        let id = self.0.market().id(&symbol)?;
+        let market = self.0.market();
+        // Publishers may know symbols that readers do not see yet.
+        let id = market
+            .id(&symbol)
+            .filter(|id| market.last_seq(*id) > Seq::ZERO)?;
         Some(MarketSymbol { symbol, id })
     }
 

@@ -11,6 +11,7 @@ use tickcast_core::Limits;
 use tickcast_tape::{OpenError, Options};
 
 use super::delayed_market::{DELAYS, MAX_DELAYS};
+use crate::interest::MAX_LANES;
 use crate::lane::{IoBackend, StreamLimits};
 
 /// Default maximum memory of the filters of all readers, in bytes.
@@ -24,9 +25,6 @@ const KEPT_BYTES: usize = 256 << 20;
 
 /// Default maximum number of prepared streams.
 const PREPARED_STREAMS: usize = 10_000;
-
-/// Maximum number of lanes.
-const MAX_LANES: usize = 256;
 
 /// Shortest and longest duration of a setting. With a shorter time, a lane would never rest. A
 /// longer time means never, and sums of times must not overflow.

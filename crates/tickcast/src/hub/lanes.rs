@@ -109,6 +109,7 @@ impl Inner {
                     .archive()
                     .cloned()
                     .filter(|_| history_reader.is_some());
+                let interest = self.log.interest().of_lane(number);
                 let lane = Lane::new(
                     self.log.replica(),
                     stream_limits,
@@ -117,6 +118,7 @@ impl Inner {
                 )
                 .with_archive(archive)
                 .with_update_orders(&update_orders)
+                .with_interest(interest.clone())
                 .with_revocation(self.revocation.clone());
                 let (log, inbox) = (Arc::clone(&self.log), Arc::clone(&handle.inbox));
                 let sources = Arc::clone(&self.sources);
@@ -126,6 +128,7 @@ impl Inner {
                     lane,
                     log,
                     inbox,
+                    interest,
                     stats,
                     sources,
                     history_reader,

@@ -7,6 +7,7 @@ use tickcast_core::{Position, Run, Seq};
 use super::groups::Batch;
 use super::rendered::StreamPosition;
 use super::{Lane, Sink};
+use crate::interest::WAKE_EVERY;
 use crate::log::Log;
 
 /// Maximum number of ticks in one batch.
@@ -60,6 +61,29 @@ impl<S: Sink> Lane<S> {
         }
         self.remove_closed();
         ticks
+    }
+
+    /// Checks whether the log has new entries that some stream may want, or very many others.
+    pub(crate) fn has_pending(&self, log: &Log) -> bool {
+        let (mut at, head) = (self.head(), log.head());
+        let waiting = head.get().saturating_sub(at.get());
+        if waiting >= WAKE_EVERY || (waiting > 0 && self.groups.want_everything()) {
+            return true;
+        }
+        while at < head {
+            let Some(run) = log.run(at) else { return true };
+            let mut symbols = run.entries().map(|(_, entry)| entry.symbol);
+            if symbols.any(|id| self.groups.are_interested_in(id)) {
+                return true;
+            }
+            at = run.end();
+        }
+        false
+    }
+
+    /// Checks whether each new entry wakes the lane.
+    pub(crate) const fn wants_everything(&self) -> bool {
+        self.groups.want_everything()
     }
 
     /// Visits the streams with a rate, and others that could not be sent a batch, as of the end of

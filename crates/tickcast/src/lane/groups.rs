@@ -19,6 +19,7 @@ use super::Key;
 use super::payload::{Payload, PayloadBuilder};
 use super::update_orders::UpdateOrders;
 use crate::hub::PreparedFilter;
+use crate::interest::LaneInterest;
 pub(super) use batch::{Batch, TAPE_PER_BATCHES};
 use request::Request;
 pub(super) use slot::{GroupId, GroupSlot};
@@ -113,6 +114,22 @@ impl Groups {
             memos: VecDeque::new(),
             update_orders: Arc::default(),
         }
+    }
+
+    /// Sets where the groups note which symbols they want.
+    pub(super) fn note_interest(&mut self, interest: LaneInterest) {
+        self.by_symbol.note_interest(interest);
+    }
+
+    /// Checks whether the groups have to look at every entry: some want many symbols, or it is not
+    /// known yet which ones they want.
+    pub(super) const fn want_everything(&self) -> bool {
+        !self.wide.is_empty() || self.are_behind()
+    }
+
+    /// Checks whether any group may want an entry of a symbol.
+    pub(super) fn are_interested_in(&self, id: SymbolId) -> bool {
+        id.index() >= self.by_symbol.symbols() || !self.by_symbol.groups(id).is_empty()
     }
 
     /// Sets the orders of updates that are shared with other lanes.

@@ -12,6 +12,7 @@ use super::socket::{SocketEvent, Sockets};
 use super::stream_sink::StreamSink;
 use super::{Change, ChangeRequest, Command, HistoryReader, Inbox, Lane, NewStream};
 use crate::clock::Clock;
+use crate::interest::LaneInterest;
 use crate::log::Log;
 use crate::overload::{Overload, OverloadStep};
 use crate::sources::Sources;
@@ -34,6 +35,7 @@ pub(crate) struct Task {
     pub(crate) lane: Lane<StreamSink>,
     pub(crate) log: Arc<Log>,
     pub(crate) inbox: Arc<Inbox>,
+    pub(crate) interest: LaneInterest,
     pub(crate) stats: Arc<LaneStats>,
     pub(crate) sources: Arc<Sources>,
     pub(crate) history_reader: Option<HistoryReader>,
@@ -133,11 +135,12 @@ impl Task {
             }
 
             // The lane first listens and then checks the head, so that no new tick is missed in
-            // between.
-            self.inbox.doorbell().listen(true);
-            let pending = self.log.head() > self.lane.head();
+            // between. Ticks that no stream wants do not wake it.
+            self.interest.want_everything(self.lane.wants_everything());
+            self.interest.listen(true);
+            let pending = self.lane.has_pending(&self.log);
             if pending {
-                self.inbox.doorbell().listen(false);
+                self.interest.listen(false);
             }
             let flush_at = (pending || !waiting_streams.is_empty()).then_some(self.flush_due);
             let changes_at =

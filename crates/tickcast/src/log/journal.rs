@@ -26,13 +26,15 @@ pub(super) struct Staged {
     pub(super) batch: Batch,
     /// The next write.
     pub(super) write: Arc<Write>,
-    /// The write that is going on.
+    /// The last write that was begun. A failed one is forgotten.
     pub(super) begun: Option<Arc<Write>>,
     tape: DiskTape,
     /// The previous close of each symbol that was last written to disk.
     closes: Vec<Option<Price>>,
     /// Whether the disk has room for the batch, and for another one after it.
     room: Result<(), AppendError>,
+    /// Whether the disk has refused the last write.
+    pub(super) refused: bool,
     /// Whether the tape is to be closed after the next write.
     pub(super) closing: bool,
     /// Whether the writer waits for entries.
@@ -48,6 +50,7 @@ impl Staged {
             tape,
             closes: Vec::new(),
             room,
+            refused: false,
             closing: false,
             writer_waits: false,
         }
@@ -180,7 +183,9 @@ impl Journal {
     /// Returns the write after which everything so far is visible, or `None` if it is already.
     pub(super) fn pending(&self) -> Option<Arc<Write>> {
         match self {
-            Self::Disk(staged) if staged.batch.is_empty() => staged.begun.clone(),
+            Self::Disk(staged) if staged.batch.is_empty() => {
+                staged.begun.clone().filter(|write| !write.is_done())
+            }
             Self::Disk(staged) => Some(Arc::clone(&staged.write)),
             _ => None,
         }

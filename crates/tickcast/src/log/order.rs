@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use tickcast_core::Sequencer;
+use tickcast_core::{Seq, Sequencer, Tape};
 
 use super::journal::Journal;
 use super::source_history::SourceHistory;
 use crate::doorbell::Doorbell;
+use crate::interest::{Interest, Lanes, WAKE_EVERY};
 
 /// The state of the log, with its lock, and the signals when it changes. Publishers and the writer
 /// of the tape on disk share it.
@@ -15,6 +16,10 @@ pub(super) struct Order {
     /// Wakes the writer of the tape.
     pub(super) staged: Condvar,
     pub(super) wakers: OnceLock<Vec<Arc<Doorbell>>>,
+    pub(super) interest: Arc<Interest>,
+    /// The tape in memory, to read what readers may see without a lock. Its own head stays where it
+    /// is.
+    pub(super) tape: Tape,
 }
 
 /// The state that is locked while sequence numbers are assigned.
@@ -25,9 +30,60 @@ pub(super) struct LogState {
     pub(super) sources: Option<SourceHistory>,
 }
 
+impl LogState {
+    /// Checks whether the tape on disk is to be closed.
+    pub(super) const fn is_closing(&self) -> bool {
+        matches!(&self.journal, Journal::Disk(staged) if staged.closing)
+    }
+}
+
+/// A change of the state under the lock. When it ends, also by a panic, the new entries are shown,
+/// or the writer is woken that has to write them first.
+pub(super) struct StateChange<'o> {
+    order: &'o Order,
+    state: Option<MutexGuard<'o, LogState>>,
+}
+
+impl StateChange<'_> {
+    /// Returns the state.
+    pub(super) fn state(&mut self) -> &mut LogState {
+        match &mut self.state {
+            Some(state) => state,
+            None => unreachable!("the state is taken only at the end"),
+        }
+    }
+}
+
+impl Drop for StateChange<'_> {
+    fn drop(&mut self) {
+        let (order, Some(mut state)) = (self.order, self.state.take()) else {
+            return;
+        };
+        if let Journal::Memory = state.journal {
+            let before = order.tape.visible();
+            state.sequencer.show();
+            let head = order.tape.visible();
+            drop(state);
+            return order.ring(before, head);
+        }
+        let wakes = match &mut state.journal {
+            Journal::Disk(staged) if !staged.batch.is_empty() => {
+                std::mem::take(&mut staged.writer_waits)
+            }
+            _ => false,
+        };
+        drop(state);
+        if wakes {
+            order.staged.notify_one();
+        }
+    }
+}
+
 impl Order {
     pub(super) fn new(sequencer: Sequencer, journal: Journal) -> Self {
         Self {
+            interest: Arc::default(),
+            tape: sequencer.tape().clone(),
             state: Mutex::new(LogState {
                 sequencer,
                 journal,
@@ -44,31 +100,48 @@ impl Order {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends a change of the state: shows the new entries, or wakes the writer that has to write
-    /// them first.
-    pub(super) fn publish(&self, mut state: MutexGuard<'_, LogState>) {
-        if let Journal::Memory = state.journal {
-            let advanced = state.sequencer.show();
-            drop(state);
-            return self.ring(advanced);
-        }
-        let wakes = match &mut state.journal {
-            Journal::Disk(staged) if !staged.batch.is_empty() => {
-                std::mem::take(&mut staged.writer_waits)
-            }
-            _ => false,
-        };
-        drop(state);
-        if wakes {
-            self.staged.notify_one();
+    /// Begins a change of the state.
+    pub(super) fn change(&self) -> StateChange<'_> {
+        StateChange {
+            order: self,
+            state: Some(self.lock()),
         }
     }
 
-    /// Wakes the lanes that listen, if readers see more than before.
-    pub(super) fn ring(&self, advanced: bool) {
-        if advanced {
-            let doorbells = self.wakers.get().into_iter().flatten();
-            doorbells.for_each(|doorbell| doorbell.log_advanced());
+    /// Wakes the lanes that listen and have a reader of the entries after `from`, up to `head`.
+    pub(super) fn ring(&self, from: Seq, head: Seq) {
+        let Some(doorbells) = self.wakers.get().filter(|_| from < head) else {
+            return;
+        };
+        let Some(listening) = self.interest.listening() else {
+            return;
+        };
+        let woken = self.woken(listening, (from, head));
+        self.interest.wake(woken, |lane| {
+            if let Some(doorbell) = doorbells.get(lane) {
+                doorbell.wake();
+            }
+        });
+    }
+
+    /// Returns those of the `listening` lanes that the entries after `from`, up to `head`, wake.
+    fn woken(&self, listening: Lanes, (from, head): (Seq, Seq)) -> Lanes {
+        let most = (self.tape.max_entries() / 4).clamp(1, WAKE_EVERY);
+        if from.get() / most != head.get() / most {
+            // No lane falls far behind.
+            return listening;
         }
+        let mut woken = self.interest.woken_by_everything(listening);
+        let mut at = from;
+        while at < head && woken != listening {
+            let Some(run) = self.tape.visible_run(at) else {
+                // The entries have left the tape.
+                return listening;
+            };
+            let symbols = run.entries().map(|(_, entry)| entry.symbol);
+            self.interest.add_woken(&mut woken, listening, symbols);
+            at = run.end();
+        }
+        woken
     }
 }

@@ -29,6 +29,11 @@ impl Write {
         }
     }
 
+    /// Checks whether the write is done.
+    pub(super) fn is_done(&self) -> bool {
+        self.result.get().is_some()
+    }
+
     /// Wakes all who wait.
     pub(super) fn finish(&self, result: Result<(), TickError>) {
         let _ = self.result.set(result);

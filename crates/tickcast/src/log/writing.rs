@@ -8,12 +8,16 @@ use std::{io, mem};
 use tickcast_core::{Digest, Mark, TickError};
 
 use super::journal::Journal;
-use super::order::Order;
+use super::order::{LogState, Order};
 use super::write::Write;
 use crate::disk::{AppendError, Batch, Writer};
 
 /// Time between two requests for room on a full disk.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Time until the next request for room after a refused write. The room that the disk promises then
+/// may be none.
+const REFUSED_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A write that the thread has begun.
 struct Begun {
@@ -86,7 +90,13 @@ impl Order {
                 let woken = self.staged.wait(state);
                 state = woken.unwrap_or_else(PoisonError::into_inner);
             } else {
-                drop(self.staged.wait_timeout(state, RETRY_INTERVAL));
+                let interval = match staged.refused {
+                    true => REFUSED_INTERVAL,
+                    false => RETRY_INTERVAL,
+                };
+                let waiting = |state: &mut LogState| !state.is_closing();
+                let timeout = self.staged.wait_timeout_while(state, interval, waiting);
+                drop(timeout);
                 return true;
             }
         }
@@ -100,6 +110,7 @@ impl Order {
             return None;
         };
         staged.writer_waits = false;
+        staged.refused = false;
         staged.set_room(room);
         if staged.batch.is_empty() {
             return None;
@@ -119,12 +130,11 @@ impl Order {
     fn complete(&self, begun: &Begun, written: Result<(), AppendError>) {
         let mut state = self.lock();
         let Err(error) = written else {
-            let advanced = state.sequencer.show_until(begun.until);
-            if let Journal::Disk(staged) = &mut state.journal {
-                staged.begun = None;
-            }
+            let before = self.tape.visible();
+            state.sequencer.show_until(begun.until);
+            let head = self.tape.visible();
             drop(state);
-            self.ring(advanced);
+            self.ring(before, head);
             return begun.write.finish(Ok(()));
         };
         let failed = Err(TickError::Storage(error.to_string()));
@@ -137,6 +147,7 @@ impl Order {
         if let Journal::Disk(staged) = &mut state.journal {
             staged.take_back();
             staged.begun = None;
+            staged.refused = true;
             staged.set_room(Err(error));
             later = Some(mem::take(&mut staged.write));
         }

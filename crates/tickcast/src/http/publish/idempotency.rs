@@ -1,6 +1,6 @@
 //! Idempotency keys: a batch that is sent twice is published once.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -72,10 +72,8 @@ impl IdempotencyKeys {
             key: Some((self, key.to_owned())),
             report: RefCell::default(),
         };
-        if let Some(write) = hub.log().pending() {
-            // A request that has broken off may have published something that is not visible yet.
-            let _ = write.wait().await;
-        }
+        // A request that has broken off may have published something that is not visible yet.
+        let _ = hub.wait_visible().await;
         let now = hub.now().wall;
         let known = hub.log().read(|log| log.keys().get(key, now).cloned());
         if let Some(state) = known {
@@ -120,7 +118,7 @@ impl Claim<'_> {
             let before = self.report.borrow().clone();
             let (receipt, rest) = self.append(publisher, batch, read);
             (batch, more) = (rest, receipt.more);
-            if let Err(error) = receipt.settle(publisher).await {
+            if let Err(error) = receipt.settle().await {
                 let mut report = self.report.borrow_mut();
                 *report = before;
                 report.stop(error);
@@ -130,29 +128,29 @@ impl Claim<'_> {
     }
 
     /// Appends ticks to the log. Returns those that it could not take yet.
-    fn append<'t>(
+    fn append<'p, 't>(
         &self,
-        publisher: &Publisher,
+        publisher: &'p Publisher,
         batch: &'t [(u64, Tick)],
         read: Read,
-    ) -> (Receipt, &'t [(u64, Tick)]) {
-        let (mut written, mut handled) = (Vec::new(), 0);
+    ) -> (Receipt<'p>, &'t [(u64, Tick)]) {
+        let (mut written, handled) = (Vec::new(), Cell::new(0));
         let each = |i: usize, outcome| {
             let (at, tick) = &batch[i];
             self.report.borrow_mut().count(*at, tick.symbol, outcome);
-            handled = i + 1;
+            handled.set(i + 1);
         };
         let ticks = batch.iter().map(|(_, tick)| tick);
         let mut ticks = ticks.enumerate().peekable();
         let receipt = publisher.append(&mut ticks, each, || {
             let mut report = self.report.borrow_mut();
-            if report.stopped.is_none() {
+            if report.stopped.is_none() && handled.get() == batch.len() {
                 report.read = Some(read);
             }
             drop(report);
             self.progress(false, &mut written)
         });
-        (receipt, &batch[handled..])
+        (receipt, &batch[handled.get()..])
     }
 
     /// Completes the batch and returns its report.
@@ -170,13 +168,13 @@ impl Claim<'_> {
         while more {
             let receipt = self.append_end(publisher);
             more = receipt.more;
-            receipt.settle(publisher).await?;
+            receipt.settle().await?;
         }
         Ok(self.report.take())
     }
 
     /// Appends to the log that the batch is complete.
-    fn append_end(&self, publisher: &Publisher) -> Receipt {
+    fn append_end<'p>(&self, publisher: &'p Publisher) -> Receipt<'p> {
         let (mut written, mut nothing) = (Vec::new(), std::iter::empty().peekable());
         publisher.append(
             &mut nothing,

@@ -3,6 +3,7 @@
 use tickcast_core::SymbolId;
 
 use super::GroupId;
+use crate::interest::LaneInterest;
 
 /// The groups that want each symbol. A symbol that no group wants takes 4 bytes.
 #[derive(Debug)]
@@ -12,6 +13,8 @@ pub(super) struct SymbolIndex {
     lists: Vec<Vec<GroupId>>,
     /// Places whose lists are empty.
     free: Vec<u32>,
+    /// The symbols with a list wake the lane.
+    interest: LaneInterest,
 }
 
 impl Default for SymbolIndex {
@@ -20,11 +23,17 @@ impl Default for SymbolIndex {
             places: Vec::new(),
             lists: vec![Vec::new()],
             free: Vec::new(),
+            interest: LaneInterest::default(),
         }
     }
 }
 
 impl SymbolIndex {
+    /// Sets where the index notes which symbols have groups. The index must be empty.
+    pub(super) fn note_interest(&mut self, interest: LaneInterest) {
+        self.interest = interest;
+    }
+
     /// Returns the number of symbols.
     pub(super) const fn symbols(&self) -> usize {
         self.places.len()
@@ -49,6 +58,7 @@ impl SymbolIndex {
                 self.lists.push(Vec::new());
                 (self.lists.len() - 1) as u32
             });
+            self.interest.want(id.index(), true);
         }
         self.lists[*place as usize].push(group);
     }
@@ -72,6 +82,7 @@ impl SymbolIndex {
         if list.is_empty() && *place > 0 {
             *list = Vec::new();
             self.free.push(std::mem::take(place));
+            self.interest.want(index, false);
         }
     }
 

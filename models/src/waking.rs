@@ -1,0 +1,159 @@
+//! No lane sleeps although the log has something for it.
+
+use std::sync::Arc;
+
+use shuttle::sync::atomic::{AtomicU64, Ordering};
+use shuttle::sync::{Condvar, Mutex};
+use shuttle::thread;
+use tickcast_core::{
+    Epoch, Limits, Now, Price, Sequencer, SourceId, SourceOptions, Symbol, SymbolId, Tick,
+};
+
+use crate::interest::{Interest, LaneInterest};
+
+/// A signal that is remembered until someone waits for it, like that of `tokio`.
+#[derive(Default)]
+struct Doorbell(Mutex<bool>, Condvar);
+
+impl Doorbell {
+    fn wake(&self) {
+        *self.0.lock().unwrap() = true;
+        self.1.notify_one();
+    }
+
+    fn wait(&self) {
+        let mut woken = self.0.lock().unwrap();
+        while !*woken {
+            woken = self.1.wait(woken).unwrap();
+        }
+        *woken = false;
+    }
+}
+
+/// A log whose entries are known. Publishers move its head over them.
+struct Log {
+    entries: Vec<SymbolId>,
+    head: AtomicU64,
+    interest: Arc<Interest>,
+    doorbells: [Doorbell; 2],
+}
+
+/// Returns the numbers of three symbols.
+fn symbols() -> [SymbolId; 3] {
+    let mut log = Sequencer::new(Epoch::new(1), Limits::default());
+    ["A", "B", "C"].map(|name| {
+        let tick = Tick::new(Symbol::new(name).unwrap(), Price::from_units(1, 0).unwrap());
+        let context = (SourceId::default(), SourceOptions::default());
+        let accepted = log.accept(&tick, context.0, context.1, Now::default());
+        accepted.unwrap().symbol
+    })
+}
+
+impl Log {
+    /// Makes a log of these symbols, by number. All of them were seen before.
+    fn of(entries: &[usize]) -> Arc<Self> {
+        let symbols = symbols();
+        let interest = Arc::new(Interest::default());
+        let lane = interest.of_lane(0);
+        lane.listen(true);
+        let mut all = Default::default();
+        let listening = interest.listening().unwrap();
+        interest.add_woken(&mut all, listening, symbols.into_iter());
+        lane.listen(false);
+        Arc::new(Self {
+            entries: entries.iter().map(|number| symbols[*number]).collect(),
+            head: AtomicU64::new(0),
+            interest,
+            doorbells: Default::default(),
+        })
+    }
+
+    fn head(&self) -> usize {
+        self.head.load(Ordering::SeqCst) as usize
+    }
+
+    /// Publishes the next entry, as `Order` does.
+    fn publish(&self) {
+        let before = self.head.fetch_add(1, Ordering::SeqCst) as usize;
+        let Some(listening) = self.interest.listening() else {
+            return;
+        };
+        let mut woken = self.interest.woken_by_everything(listening);
+        let entry = self.entries[before];
+        self.interest
+            .add_woken(&mut woken, listening, std::iter::once(entry));
+        self.interest
+            .wake(woken, |lane| self.doorbells[lane].wake());
+    }
+
+    /// Runs a lane, as `Task` does, until it has the last entry that it wants. The lane gets a
+    /// reader of `wanted` when `opens` says so.
+    fn run_lane(&self, lane: usize, wanted: usize, opens: &AtomicU64) {
+        let (interest, wanted) = (self.interest.of_lane(lane), symbols()[wanted]);
+        let last = self.entries.iter().rposition(|entry| *entry == wanted);
+        let (mut at, mut open) = (0, false);
+        loop {
+            at = at.max(self.head());
+            if !open && opens.load(Ordering::SeqCst) > 0 {
+                open = true;
+                interest.want(wanted.index(), true);
+            }
+            if open && last.is_none_or(|last| at > last) {
+                return;
+            }
+            interest.listen(true);
+            let head = self.head();
+            if self.entries[at.min(head)..head]
+                .iter()
+                .any(|entry| open && *entry == wanted)
+            {
+                interest.listen(false);
+                continue;
+            }
+            self.doorbells[lane].wait();
+        }
+    }
+}
+
+/// Runs two lanes and two publishers. One lane has a reader from the start, the other one gets its reader at any moment.
+pub fn lanes_and_publishers() {
+    let log = Log::of(&[0, 1, 2, 0, 1]);
+    let opens = Arc::new([AtomicU64::new(1), AtomicU64::new(0)]);
+    let lanes: Vec<_> = (0..2)
+        .map(|lane| {
+            let (log, opens) = (Arc::clone(&log), Arc::clone(&opens));
+            thread::spawn(move || log.run_lane(lane, lane, &opens[lane]))
+        })
+        .collect();
+    let publishers: Vec<_> = [2, 3]
+        .into_iter()
+        .map(|entries| {
+            let log = Arc::clone(&log);
+            thread::spawn(move || (0..entries).for_each(|_| log.publish()))
+        })
+        .collect();
+    // The reader comes.
+    opens[1].store(1, Ordering::SeqCst);
+    log.doorbells[1].wake();
+    for thread in publishers.into_iter().chain(lanes) {
+        thread.join().unwrap();
+    }
+}
+
+/// Runs two lanes with readers of the same symbol. The lanes share a bit, and one of the readers goes
+/// away.
+pub fn lanes_that_share_a_bit() {
+    let log = Log::of(&[0]);
+    let lanes = [log.interest.of_lane(0), log.interest.of_lane(64)];
+    let symbol = symbols()[0].index();
+    lanes.iter().for_each(|lane| lane.want(symbol, true));
+    let goes: LaneInterest = lanes[0].clone();
+    let going = thread::spawn(move || goes.want(symbol, false));
+    lanes[1].listen(true);
+    let listening = log.interest.listening().unwrap();
+    let mut woken = log.interest.woken_by_everything(listening);
+    log.interest
+        .add_woken(&mut woken, listening, log.entries.iter().copied());
+    assert_eq!(woken, listening);
+    going.join().unwrap();
+}
