@@ -88,6 +88,13 @@ async fn a_refused_write_shows_nothing_and_the_server_goes_on() {
     assert_eq!(keyed(server).await.0, 507);
     assert_eq!(server.get("/v1/prices").await, before);
     assert_eq!(server.get("/v1/prices/B").await.0, 404);
+    // A pattern that matches the symbol that was taken back waits for it.
+    let mut newcomer = open(server, "?symbols=B*,A*").await;
+    let seen = up_to(&mut newcomer, "ready").await;
+    assert!(
+        seen[0].starts_with("tick A 1=1 ") && seen.len() == 2,
+        "{seen:?}"
+    );
     disk.clear("write");
     eventually(async || server.get("/readyz").await.0 == 200).await;
     // The refused request is not known, and the one that succeeds is published once.
@@ -99,6 +106,11 @@ async fn a_refused_write_shows_nothing_and_the_server_goes_on() {
     let mut seen = Vec::new();
     while seen.len() < 2 {
         seen.push(short(&reader.event().await.unwrap()));
+    }
+    assert_eq!(seen, ["tick A 2=4 @3", "tick B 1=5 @4"]);
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        seen.push(short(&newcomer.event().await.unwrap()));
     }
     assert_eq!(seen, ["tick A 2=4 @3", "tick B 1=5 @4"]);
     let candles = server.get("/v1/candles/A?interval=1d").await.1;

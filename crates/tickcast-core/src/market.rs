@@ -33,7 +33,8 @@ impl Latest {
 /// A market and its clones share the names of the symbols. Only one of them may add symbols: that of
 /// the sequencer.
 ///
-/// The functions with a [`SymbolId`] panic for an id that the market does not have.
+/// The other functions with a [`SymbolId`] panic for an id that the market does not have, but
+/// [`newest`](Self::newest) returns `None`.
 #[derive(Debug, Clone, Default)]
 pub struct Market {
     names: Arc<Names>,
@@ -49,7 +50,8 @@ impl Market {
         self.head
     }
 
-    /// Returns the number of symbols that were ever seen, including removed symbols.
+    /// Returns the number of symbols that were ever seen, including removed symbols. Symbols whose
+    /// first entry is not applied yet do not count.
     #[must_use]
     pub fn len(&self) -> usize {
         self.latest.len()
@@ -99,11 +101,11 @@ impl Market {
         self.latest[id.index()].source
     }
 
-    /// Returns the newest tick of the symbol, or `None` if the symbol was removed or has no tick
-    /// yet.
+    /// Returns the newest tick of the symbol, or `None` if the symbol was removed, has no tick yet,
+    /// or is not on this market yet.
     #[must_use]
     pub fn newest(&self, id: SymbolId) -> Option<&Frame> {
-        self.latest[id.index()].frame.as_ref()
+        self.latest.get(id.index())?.frame.as_ref()
     }
 
     /// Returns all symbols in order of their names, starting after `after`.
@@ -128,12 +130,27 @@ impl Market {
         (from..self.len()).map(SymbolId::at)
     }
 
-    /// Returns the number of the symbol. A new symbol gets the next number.
-    pub(crate) fn add_symbol(&mut self, symbol: Symbol) -> SymbolId {
-        self.names.id(&symbol).unwrap_or_else(|| {
-            self.latest.push(Latest::NEW);
-            self.names.add(symbol)
-        })
+    /// Returns the number of the symbol. A new symbol gets the next number. It is on the market when
+    /// its first entry is applied.
+    pub(crate) fn add_symbol(&self, symbol: Symbol) -> SymbolId {
+        let id = self.names.id(&symbol);
+        id.unwrap_or_else(|| self.names.add(symbol))
+    }
+
+    /// Puts a symbol on the market, without a tick.
+    #[cfg(test)]
+    pub(crate) fn list_symbol(&mut self, symbol: Symbol) -> SymbolId {
+        let id = self.add_symbol(symbol);
+        self.latest_mut(id);
+        id
+    }
+
+    /// Returns the state of a symbol. A symbol that was not on the market is on it from now on.
+    fn latest_mut(&mut self, id: SymbolId) -> &mut Latest {
+        if id.index() >= self.latest.len() {
+            self.latest.resize(id.index() + 1, Latest::NEW);
+        }
+        &mut self.latest[id.index()]
     }
 
     /// Removes all symbols, to copy them again, and makes room for them.
@@ -168,25 +185,20 @@ impl Market {
 
     /// Restores the position and the newest tick of a symbol.
     pub(crate) fn restore(&mut self, id: SymbolId, updated_at: Position, frame: Option<Frame>) {
-        let latest = &mut self.latest[id.index()];
+        let latest = self.latest_mut(id);
         (latest.seq, latest.check) = (updated_at.seq, updated_at.check);
         latest.frame = frame;
     }
 
     /// Sets the source of the symbol's newest tick.
     pub(crate) fn set_source(&mut self, id: SymbolId, source: SourceId) {
-        self.latest[id.index()].source = source;
+        self.latest_mut(id).source = source;
     }
 
     /// Applies the tape's entry `seq`. A symbol that was copied later already includes the entry.
     pub(crate) fn apply(&mut self, seq: Seq, entry: &Entry) {
         self.head = seq;
-        let index = entry.symbol.index();
-        if index >= self.latest.len() {
-            // This is the first tick of the symbol.
-            self.latest.resize(index + 1, Latest::NEW);
-        }
-        let latest = &mut self.latest[index];
+        let latest = self.latest_mut(entry.symbol);
         if seq <= latest.seq {
             return;
         }

@@ -150,7 +150,7 @@ impl Sequencer {
         options: SourceOptions,
         now: Now,
     ) -> Result<Sequenced, TickError> {
-        let id = self.market.id(&tick.symbol);
+        let id = self.market.names().id(&tick.symbol);
         let listed = id.filter(|id| self.is_listed(*id));
         let quote = listed.and_then(|id| self.quotes[id.index()].as_ref());
         let is_new = quote.and_then(|quote| quote.reference.close()) != Some(close);
@@ -245,7 +245,8 @@ impl Sequencer {
     /// Removes a symbol from the market. If the symbol returns, its number `n` continues. Returns
     /// `None` if the symbol was not in the market.
     pub fn remove(&mut self, symbol: &Symbol, now: Now) -> Option<Sequenced> {
-        let id = self.market.id(symbol).filter(|id| self.is_listed(*id))?;
+        let id = self.market.names().id(symbol);
+        let id = id.filter(|id| self.is_listed(*id))?;
         let before = self.kept(id);
         let source = match &mut self.quotes[id.index()] {
             Some(quote) => {
@@ -344,8 +345,9 @@ impl Sequencer {
     }
 
     fn add_symbol(&mut self, symbol: Symbol) -> Result<SymbolId, TickError> {
-        let market = &mut self.market;
-        if market.len() >= self.limits.symbols && market.id(&symbol).is_none() {
+        let market = &self.market;
+        let names = market.names();
+        if names.len() >= self.limits.symbols && names.id(&symbol).is_none() {
             return Err(TickError::TooManySymbols(self.limits.symbols));
         }
         let id = market.add_symbol(symbol);

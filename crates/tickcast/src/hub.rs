@@ -263,7 +263,7 @@ impl Hub {
     /// # Errors
     /// [`TickError::Storage`] if the disk has refused some of it.
     pub async fn wait_visible(&self) -> Result<(), TickError> {
-        match self.0.log.pending() {
+        match self.0.log.last_write() {
             Some(write) => write.wait().await,
             None => Ok(()),
         }

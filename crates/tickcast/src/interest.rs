@@ -115,7 +115,8 @@ impl Interest {
 
     /// Calls `wake` for each of these lanes that still listens. They listen no more.
     pub(crate) fn wake(&self, lanes: Lanes, wake: impl Fn(usize)) {
-        for (word, mut bits) in lanes.into_iter().enumerate() {
+        let some = lanes.into_iter().enumerate().filter(|(_, bits)| *bits > 0);
+        for (word, mut bits) in some {
             bits &= self.listening[word].fetch_and(!bits, Ordering::SeqCst);
             while bits > 0 {
                 wake(word * BITS + bits.trailing_zeros() as usize);

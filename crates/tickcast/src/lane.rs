@@ -115,6 +115,8 @@ pub(crate) struct StreamLimits {
 pub(crate) struct Lane<S: Sink> {
     replica: Replica,
     groups: Groups,
+    /// The position up to which no stream wanted the entries when the lane last slept.
+    unwanted_until: Seq,
     streams: SlotMap<Key, Stream<S>>,
     /// The resumable streams by name.
     names: StreamNames,
@@ -159,6 +161,7 @@ impl<S: Sink> Lane<S> {
         batch_writer: S::BatchWriter,
     ) -> Self {
         Self {
+            unwanted_until: Seq::ZERO,
             groups: Groups::new(replica.tape().max_bytes() / TAPE_PER_BATCHES),
             replica,
             streams: SlotMap::with_capacity_and_key(RESERVED_STREAMS),

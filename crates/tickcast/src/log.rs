@@ -312,10 +312,10 @@ impl Log {
         Ok((removed, journal.pending()))
     }
 
-    /// Returns the write after which everything published so far is visible, or `None` if it is
-    /// visible already.
-    pub(crate) fn pending(&self) -> Option<Arc<Write>> {
-        self.lock().journal.pending()
+    /// Returns the write after which everything published so far is visible. It may be done. `None`
+    /// if no write was needed.
+    pub(crate) fn last_write(&self) -> Option<Arc<Write>> {
+        self.lock().journal.last_write()
     }
 
     /// Checks whether ticks can be published now.

@@ -134,7 +134,13 @@ impl Publisher {
             match settled {
                 Ok(()) if more => {}
                 Ok(()) => return,
-                Err(error) => return ticks.for_each(|(i, _)| each(i, Err(error.clone()))),
+                Err(error) => {
+                    for (i, _) in ticks {
+                        self.source.counters.reject();
+                        each(i, Err(error.clone()));
+                    }
+                    return;
+                }
             }
         }
     }

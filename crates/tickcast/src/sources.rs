@@ -311,7 +311,10 @@ impl Sources {
     pub(crate) fn note_activity(&self, source: &Source, now: Now) {
         // Publishers that waited for the disk may come in another order.
         let at = now.uptime.as_millis() as u64 + 1;
-        source.last_activity.fetch_max(at, Ordering::SeqCst);
+        if source.last_activity.fetch_max(at, Ordering::SeqCst) == 0 {
+            // The lanes have to know from now on when the source becomes stale.
+            self.wake_lanes();
+        }
         if source.stale.load(Ordering::SeqCst) {
             self.change_state(source, now.wall, |state| {
                 matches!(state, SourceState::Stale).then_some(SourceState::Live)

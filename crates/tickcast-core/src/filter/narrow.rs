@@ -189,7 +189,7 @@ mod tests {
     ) -> Result<(), TestCaseError> {
         let mut market = Market::default();
         let names: Vec<_> = names.collect();
-        names.iter().for_each(|name| _ = market.add_symbol(*name));
+        names.iter().for_each(|name| _ = market.list_symbol(*name));
         let selection = Selection::new(filter.clone(), &market);
         for name in &names {
             let id = market.id(name).unwrap();

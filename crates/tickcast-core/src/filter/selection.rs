@@ -238,7 +238,7 @@ mod tests {
         let filter = Filter::parse(["S*", "T1*"]).unwrap();
         let mut growing = Selection::new(filter.clone(), &market);
         for (i, name) in names.iter().enumerate() {
-            let id = market.add_symbol(*name);
+            let id = market.list_symbol(*name);
             let mut added = Vec::new();
             growing.extend(&market, 1 + i % 2, |id| added.push(id));
             assert_eq!(

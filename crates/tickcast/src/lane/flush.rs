@@ -39,7 +39,9 @@ impl<S: Sink> Lane<S> {
                 .iter()
                 .flat_map(|group| self.groups.members(*group)),
         );
-        self.hold_back(from);
+        // What no stream wants makes none of them late.
+        let wanted_from = from.max(self.unwanted_until);
+        self.hold_back(wanted_from);
         let revived = self.restored.revived_count();
         let few = ticks <= BATCH_TICKS;
         if let Some(runs) = few.then(|| self.replica.tape().runs(from)).flatten() {
@@ -51,10 +53,10 @@ impl<S: Sink> Lane<S> {
                     self.arrivals.push(entry.arrived());
                 }
             }
-            self.deliver_batches(from, now);
+            self.deliver_batches(wanted_from, now);
         } else {
             self.restored.rescan(self.replica.market());
-            self.leave_behind(from, now);
+            self.leave_behind(wanted_from, now);
         }
         if self.restored.revived_count() > revived {
             self.visits.extend(self.names.keys());
@@ -64,7 +66,7 @@ impl<S: Sink> Lane<S> {
     }
 
     /// Checks whether the log has new entries that some stream may want, or very many others.
-    pub(crate) fn has_pending(&self, log: &Log) -> bool {
+    pub(crate) fn has_pending(&mut self, log: &Log) -> bool {
         let (mut at, head) = (self.head(), log.head());
         let waiting = head.get().saturating_sub(at.get());
         if waiting >= WAKE_EVERY || (waiting > 0 && self.groups.want_everything()) {
@@ -78,6 +80,7 @@ impl<S: Sink> Lane<S> {
             }
             at = run.end();
         }
+        self.unwanted_until = at;
         false
     }
 
@@ -101,7 +104,7 @@ impl<S: Sink> Lane<S> {
 
     /// Checks whether the next tick is older than `max_lag`, or no longer in memory.
     fn is_late(&self, log: &Log, now: Duration) -> bool {
-        let run = log.run(self.head());
+        let run = log.run(self.head().max(self.unwanted_until));
         let next = run.as_ref().and_then(|run| run.entries().next());
         next.is_none_or(|(_, entry)| entry.arrived() + self.limits.max_lag < now)
     }

@@ -26,7 +26,7 @@ pub(super) struct Staged {
     pub(super) batch: Batch,
     /// The next write.
     pub(super) write: Arc<Write>,
-    /// The last write that was begun. A failed one is forgotten.
+    /// The last write that was begun.
     pub(super) begun: Option<Arc<Write>>,
     tape: DiskTape,
     /// The previous close of each symbol that was last written to disk.
@@ -177,6 +177,15 @@ impl Journal {
     pub(super) fn stage_key(&mut self, note: &KeyProgress<'_>) {
         if let Self::Disk(staged) = self {
             staged.batch.push_key(note);
+        }
+    }
+
+    /// Returns the last write that has anything to do with what was published so far. It may be
+    /// done, or have failed.
+    pub(super) fn last_write(&self) -> Option<Arc<Write>> {
+        match self {
+            Self::Disk(staged) if staged.batch.is_empty() => staged.begun.clone(),
+            _ => self.pending(),
         }
     }
 

@@ -126,7 +126,13 @@ impl Order {
 
     /// Returns those of the `listening` lanes that the entries after `from`, up to `head`, wake.
     fn woken(&self, listening: Lanes, (from, head): (Seq, Seq)) -> Lanes {
-        let most = (self.tape.max_entries() / 4).clamp(1, WAKE_EVERY);
+        let start = self.tape.start();
+        let room = match start > Seq::ZERO {
+            // The tape is as full as its entries and their bytes allow.
+            true => head.get().saturating_sub(start.get()),
+            false => self.tape.max_entries(),
+        };
+        let most = (room / 4).clamp(1, WAKE_EVERY);
         if from.get() / most != head.get() / most {
             // No lane falls far behind.
             return listening;
@@ -138,7 +144,9 @@ impl Order {
                 // The entries have left the tape.
                 return listening;
             };
-            let symbols = run.entries().map(|(_, entry)| entry.symbol);
+            // Later entries are for their own publishers, who see who listens then.
+            let entries = run.entries().take_while(|(seq, _)| *seq <= head);
+            let symbols = entries.map(|(_, entry)| entry.symbol);
             self.interest.add_woken(&mut woken, listening, symbols);
             at = run.end();
         }

@@ -146,7 +146,6 @@ impl Order {
         let mut later = None;
         if let Journal::Disk(staged) = &mut state.journal {
             staged.take_back();
-            staged.begun = None;
             staged.refused = true;
             staged.set_room(Err(error));
             later = Some(mem::take(&mut staged.write));

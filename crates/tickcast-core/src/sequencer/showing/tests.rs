@@ -103,7 +103,7 @@ fn state(log: &Sequencer) -> String {
             )
         });
         let bars = log.candles(id).within(Interval::Second, all, 1000);
-        // A new symbol that was taken back stays as a name.
+        // An earlier symbol that was taken back is there without a position.
         let known = market.last_seq(id) > Seq::ZERO;
         known.then(|| {
             format!(
@@ -172,6 +172,7 @@ proptest! {
             model.show();
             catch_up(&mut replica, &log);
             prop_assert_eq!(replica.head(), log.cursor().seq());
+            prop_assert_eq!(replica.market().len(), log.market().len());
             for id in log.market().ids_from(0) {
                 let (own, theirs) = (replica.market(), log.market());
                 let of_replica = (id.index() < own.len()).then(|| own.newest(id)).flatten();
