@@ -33,7 +33,7 @@ impl Latest {
 /// A market and its clones share the names of the symbols. Only one of them may add symbols: that of
 /// the sequencer.
 ///
-/// The other functions with a [`SymbolId`] panic for an id that the market does not have, but
+/// The functions with a [`SymbolId`] panic for an id that the market does not have. Only
 /// [`newest`](Self::newest) returns `None`.
 #[derive(Debug, Clone, Default)]
 pub struct Market {
@@ -68,6 +68,13 @@ impl Market {
     pub fn id(&self, symbol: &Symbol) -> Option<SymbolId> {
         let id = self.names.id(symbol);
         id.filter(|id| id.index() < self.len())
+    }
+
+    /// Returns the number of the symbol, if the symbol was ever seen and has had an entry. A symbol
+    /// whose entries were all [taken back](crate::Sequencer::take_back) has had none.
+    #[must_use]
+    pub fn seen_id(&self, symbol: &Symbol) -> Option<SymbolId> {
+        self.id(symbol).filter(|id| self.last_seq(*id) > Seq::ZERO)
     }
 
     /// Returns the symbol with that number.

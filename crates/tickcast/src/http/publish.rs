@@ -14,7 +14,7 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use tickcast_core::{RawTick, Rejected, Seq, Symbol, Tick, TickError, TickSplitter};
+use tickcast_core::{RawTick, Rejected, Symbol, Tick, TickError, TickSplitter};
 
 use super::query::NoParameters;
 #[cfg(feature = "openapi")]
@@ -93,15 +93,11 @@ pub(super) async fn publish(
     };
     let hub = desk.publisher.hub();
     let room = coding.room(hub.answers());
-    let ready = items(&headers).and_then(|items| Ok((items, room?)));
-    let ready = match ready {
-        Ok((items, room)) => {
-            let claim = desk.keys.claim(&headers, grant, hub).await;
-            claim.map(|claim| (items, room, claim))
-        }
-        Err(problem) => Err(problem),
+    let ready = async {
+        let (items, room) = (items(&headers)?, room?);
+        Ok((items, room, desk.keys.claim(&headers, grant, hub).await?))
     };
-    let (items, room, claim) = match ready {
+    let (items, room, claim) = match ready.await {
         Ok((items, room, Claimed::Open(claim))) => (items, room, claim),
         Ok((_, room, Claimed::Done(report))) => {
             let read = check_repeated_body(coding, coding.decode(body, room)).await?;
@@ -356,12 +352,7 @@ impl PublishRequest<'_> {
     /// Checks whether the symbol was never on the market.
     fn is_new(&self, symbol: &Symbol) -> bool {
         let log = self.publisher.hub().log();
-        log.read(|log| {
-            let market = log.market();
-            let id = market.id(symbol);
-            // A symbol without a position was taken back, or is not visible yet.
-            id.is_none_or(|id| market.last_seq(id) == Seq::ZERO)
-        })
+        log.read(|log| log.market().seen_id(symbol).is_none())
     }
 
     /// Publishes the ticks of the batch, and notes the items that were refused, in their order.

@@ -280,11 +280,7 @@ impl View {
 impl Look<'_> {
     /// Returns a symbol if it was ever on the market.
     pub(super) fn find(&self, Permitted(symbol): Permitted) -> Option<MarketSymbol> {
-        let market = self.0.market();
-        // Publishers may know symbols that readers do not see yet.
-        let id = market
-            .id(&symbol)
-            .filter(|id| market.last_seq(*id) > Seq::ZERO)?;
+        let id = self.0.market().seen_id(&symbol)?;
         Some(MarketSymbol { symbol, id })
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tickcast_core::{Digest, Frame, KeyProgress, Price, Recorded, Reference, Sequencer, SymbolId};
+use tickcast_core::{Frame, KeyProgress, Price, Recorded, Reference, Sequencer, SymbolId};
 use tickcast_core::{TickError, Time};
 
 use super::write::Write;
@@ -161,8 +161,7 @@ impl Journal {
     /// Sets the time at which the next entries are accepted, and the position before them.
     pub(super) fn begin(&mut self, sequencer: &Sequencer, now: Time) {
         if let Self::Disk(staged) = self {
-            let (head, digest): (_, Digest) = sequencer.newest_position();
-            staged.batch.begin((head, digest), now);
+            staged.batch.begin(sequencer.newest_position(), now);
         }
     }
 
