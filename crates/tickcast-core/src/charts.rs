@@ -28,9 +28,10 @@ pub(crate) struct Charts {
 }
 
 impl Charts {
-    pub(crate) const fn new(max: usize) -> Self {
+    /// Makes room for `symbols` symbols, and for `max` closed candles of all symbols together.
+    pub(crate) fn new(symbols: usize, max: usize) -> Self {
         Self {
-            candles: Vec::new(),
+            candles: Vec::with_capacity(symbols),
             total: 0,
             max,
             last_shrunk: 0,

@@ -31,7 +31,17 @@ pub struct Limits {
     pub max_skew: Duration,
 }
 
+/// Room for so many symbols is reserved at the start, unless the market may have fewer. A list that
+/// grows is copied, while publishers wait, and leaves memory behind, in each lane. The system counts
+/// reserved memory only when it is used.
+const MAX_RESERVED_SYMBOLS: usize = 1 << 17;
+
 impl Limits {
+    /// Returns the number of symbols for which room is reserved.
+    pub(crate) fn reserved_symbols(&self) -> usize {
+        self.symbols.min(MAX_RESERVED_SYMBOLS)
+    }
+
     /// The defaults, as a constant: 100,000 symbols, 262,144 ticks or 64 MiB on the tape, 1,000,000
     /// candles, 5 s.
     pub const DEFAULT: Self = Self {

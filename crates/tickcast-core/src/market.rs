@@ -3,28 +3,8 @@
 use std::sync::Arc;
 
 use crate::names::Names;
-use crate::{Check, Entry, Frame, Position, Seq, SourceId, Symbol, SymbolId};
-
-/// The newest state of one symbol. There is one for each symbol and lane.
-#[derive(Debug, Clone)]
-struct Latest {
-    /// Position of the last change.
-    seq: Seq,
-    check: Check,
-    source: SourceId,
-    /// The newest tick. `None` if the symbol was removed, or has no tick yet.
-    frame: Option<Frame>,
-}
-
-impl Latest {
-    /// A symbol that has no tick yet.
-    const NEW: Self = Self {
-        seq: Seq::ZERO,
-        check: Check::from_bits(0),
-        source: SourceId::UNKNOWN,
-        frame: None,
-    };
-}
+use crate::sse::Place;
+use crate::{Entry, Frame, Position, Seq, SourceId, Symbol, SymbolId};
 
 /// The newest tick of every symbol: its encoded bytes and its sequence number. Returned by
 /// [`Sequencer::market`](crate::Sequencer::market) and [`Replica::market`](crate::Replica::market).
@@ -38,12 +18,28 @@ impl Latest {
 #[derive(Debug, Clone, Default)]
 pub struct Market {
     names: Arc<Names>,
-    /// One entry per symbol, by [`SymbolId`]. There may already be more names.
-    latest: Vec<Latest>,
+    /// The last change of each symbol, by [`SymbolId`]. `None` if there was none yet. There may
+    /// already be more names. Each lane has a market, so this is only a pointer.
+    latest: Vec<Option<Frame>>,
     head: Seq,
 }
 
 impl Market {
+    /// Makes an empty market, with room for so many symbols.
+    pub(crate) fn with_room(symbols: usize) -> Self {
+        Self {
+            latest: Vec::with_capacity(symbols),
+            ..Self::default()
+        }
+    }
+
+    /// Returns the number of symbols for which the market has room now. A market grows when it has
+    /// no more room.
+    #[must_use]
+    pub const fn room(&self) -> usize {
+        self.latest.capacity()
+    }
+
     /// Returns the sequence number of the last applied tick.
     #[must_use]
     pub const fn head(&self) -> Seq {
@@ -91,28 +87,35 @@ impl Market {
     /// Returns the sequence number of the last change of the symbol.
     #[must_use]
     pub fn last_seq(&self, id: SymbolId) -> Seq {
-        self.latest[id.index()].seq
+        self.place(id).seq
     }
 
     /// Returns the position of the last change of the symbol, including the check of the tape
     /// there.
     #[must_use]
     pub fn last_position(&self, id: SymbolId) -> Position {
-        let Latest { seq, check, .. } = self.latest[id.index()];
-        Position::new(seq, check)
+        let latest = &self.latest[id.index()];
+        latest.as_ref().map(Frame::position).unwrap_or_default()
     }
 
     /// Returns the source of the symbol's newest tick.
     #[must_use]
     pub fn source(&self, id: SymbolId) -> SourceId {
-        self.latest[id.index()].source
+        self.place(id).source
     }
 
     /// Returns the newest tick of the symbol, or `None` if the symbol was removed, has no tick yet,
     /// or is not on this market yet.
     #[must_use]
     pub fn newest(&self, id: SymbolId) -> Option<&Frame> {
-        self.latest.get(id.index())?.frame.as_ref()
+        let latest = self.latest.get(id.index())?.as_ref();
+        latest.filter(|frame| !frame.is_removal())
+    }
+
+    /// Returns the place of the last change of the symbol.
+    fn place(&self, id: SymbolId) -> Place {
+        let latest = &self.latest[id.index()];
+        latest.as_ref().map_or(Place::NONE, |frame| *frame.place())
     }
 
     /// Returns all symbols in order of their names, starting after `after`.
@@ -152,17 +155,18 @@ impl Market {
         id
     }
 
-    /// Returns the state of a symbol. A symbol that was not on the market is on it from now on.
-    fn latest_mut(&mut self, id: SymbolId) -> &mut Latest {
+    /// Returns the last change of a symbol. A symbol that was not on the market is on it from now on.
+    fn latest_mut(&mut self, id: SymbolId) -> &mut Option<Frame> {
         if id.index() >= self.latest.len() {
-            self.latest.resize(id.index() + 1, Latest::NEW);
+            self.latest.resize(id.index() + 1, None);
         }
         &mut self.latest[id.index()]
     }
 
     /// Removes all symbols, to copy them again, and makes room for them.
     pub(crate) fn clear(&mut self) {
-        self.latest = Vec::with_capacity(self.names.len());
+        self.latest.clear();
+        self.latest.reserve(self.names.len());
     }
 
     /// Copies at most `max` symbols of a market with the same names, from the `from`-th symbol on.
@@ -181,7 +185,7 @@ impl Market {
     pub(crate) fn with_same_names(&self) -> Self {
         Self {
             names: Arc::clone(&self.names),
-            ..Self::default()
+            ..Self::with_room(self.room())
         }
     }
 
@@ -190,28 +194,25 @@ impl Market {
         self.head = seq;
     }
 
-    /// Restores the position and the newest tick of a symbol.
-    pub(crate) fn restore(&mut self, id: SymbolId, updated_at: Position, frame: Option<Frame>) {
-        let latest = self.latest_mut(id);
-        (latest.seq, latest.check) = (updated_at.seq, updated_at.check);
-        latest.frame = frame;
-    }
-
-    /// Sets the source of the symbol's newest tick.
-    pub(crate) fn set_source(&mut self, id: SymbolId, source: SourceId) {
-        self.latest_mut(id).source = source;
+    /// Restores the last change of a symbol: its position, its source and the newest tick.
+    pub(crate) fn restore(
+        &mut self,
+        id: SymbolId,
+        Position { seq, check, .. }: Position,
+        source: SourceId,
+        frame: Option<Frame>,
+    ) {
+        let place = Place { seq, check, source };
+        *self.latest_mut(id) = Some(frame.unwrap_or_else(Frame::removal).at(place));
     }
 
     /// Applies the tape's entry `seq`. A symbol that was copied later already includes the entry.
     pub(crate) fn apply(&mut self, seq: Seq, entry: &Entry) {
         self.head = seq;
         let latest = self.latest_mut(entry.symbol);
-        if seq <= latest.seq {
-            return;
+        let includes = |latest: &Frame| seq <= latest.place().seq;
+        if !latest.as_ref().is_some_and(includes) {
+            *latest = Some(entry.update.clone());
         }
-        latest.seq = seq;
-        latest.check = entry.digest.check();
-        latest.source = entry.source;
-        latest.frame = entry.kind.frame().cloned();
     }
 }

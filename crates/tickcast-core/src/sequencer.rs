@@ -12,8 +12,8 @@ use crate::new_closes::NewCloses;
 use crate::quote::{ClockBounds, TickTime};
 use crate::tape::TapeWriter;
 use crate::{
-    Candles, Cursor, Digest, Entry, EntryKind, Epoch, Frame, Keys, Limits, Market, Names, Now,
-    Position, Price, Quote, Seq, SourceId, SourceOptions, Symbol, SymbolId, Tape, Tick, TickError,
+    Candles, Cursor, Digest, Entry, Epoch, Frame, Keys, Limits, Market, Names, Now, Position,
+    Price, Quote, Seq, SourceId, SourceOptions, Symbol, SymbolId, Tape, Tick, TickError,
 };
 
 /// Result of publishing a valid tick: it was accepted or dropped. Returned by
@@ -108,15 +108,16 @@ impl Sequencer {
     /// Makes a sequencer with an empty market. The first entry follows `head`, and the digest of the
     /// tape at `head` is `digest`.
     fn starting_at((head, digest): (Seq, Digest), epoch: Epoch, limits: Limits) -> Self {
-        let mut market = Market::default();
+        let symbols = limits.reserved_symbols();
+        let mut market = Market::with_room(symbols);
         market.advance_to(head);
         Self {
             epoch,
             limits,
             market,
             tape: TapeWriter::new((head, digest), limits.tape_ticks, limits.tape_bytes),
-            quotes: Vec::new(),
-            charts: Charts::new(limits.candles),
+            quotes: Vec::with_capacity(symbols),
+            charts: Charts::new(symbols, limits.candles),
             ahead: None,
             keys: Keys::default(),
             new_closes: NewCloses::default(),
@@ -212,7 +213,7 @@ impl Sequencer {
             }
         };
         let frame = Frame::encode(tick, &derived, &mut self.scratch);
-        let entry = self.next_entry((id, source), EntryKind::Tick(frame), now);
+        let entry = self.next_entry((id, source), Some(frame), now);
         let price = NewPrice {
             price: tick.price,
             when,
@@ -237,7 +238,7 @@ impl Sequencer {
         if let Some(quote) = &mut self.quotes[id.index()] {
             (quote.listed, quote.source) = (true, source);
         }
-        let entry = self.next_entry((id, source), EntryKind::Tick(frame), now);
+        let entry = self.next_entry((id, source), Some(frame), now);
         let seq = self.push(entry, None, before);
         Ok(Sequenced::accepted(seq, (id, source), source))
     }
@@ -255,7 +256,7 @@ impl Sequencer {
             }
             None => SourceId::UNKNOWN,
         };
-        let entry = self.next_entry((id, source), EntryKind::Removal, now);
+        let entry = self.next_entry((id, source), None, now);
         let seq = self.push(entry, None, before);
         Some(Sequenced::accepted(seq, (id, source), source))
     }
@@ -363,10 +364,20 @@ impl Sequencer {
         }
     }
 
-    fn next_entry(&self, (id, source): (SymbolId, SourceId), kind: EntryKind, now: Now) -> Entry {
-        let (_, digest) = self.newest_position();
+    /// Returns the next entry: a tick, or the removal of the symbol.
+    fn next_entry(
+        &self,
+        (id, source): (SymbolId, SourceId),
+        tick: Option<Frame>,
+        now: Now,
+    ) -> Entry {
         let symbol = self.market.symbol(id);
-        Entry::after(digest, (id, symbol, source), kind, now.uptime)
+        Entry::after(
+            self.newest_position(),
+            (id, symbol, source),
+            tick,
+            now.uptime,
+        )
     }
 
     /// Applies the tape's entry `seq` to the market and the candles.
@@ -374,7 +385,7 @@ impl Sequencer {
         self.market.apply(seq, entry);
         match price {
             Some(price) => self.charts.add(entry.symbol, price),
-            None if entry.kind.frame().is_none() => self.charts.forget(entry.symbol),
+            None if entry.frame().is_none() => self.charts.forget(entry.symbol),
             None => {}
         }
     }

@@ -18,6 +18,7 @@ mod view;
 
 pub use format::EventFormat;
 pub use frame::Frame;
+pub(crate) use frame::{FRAME_OVERHEAD, Place};
 pub use notice::Notice;
 pub use stream::{KEEP_ALIVE, busy, preamble};
 pub use view::TickView;

@@ -2,7 +2,7 @@
 
 use super::{Sequenced, Sequencer};
 use crate::quote::ClockBounds;
-use crate::{EntryKind, Frame, Now, Recorded, SourceId};
+use crate::{Frame, Now, Recorded, SourceId};
 
 /// One entry of the tape of another sequencer. Pass it to [`Sequencer::follow`].
 #[derive(Debug, Clone, Copy)]
@@ -33,12 +33,11 @@ impl Sequencer {
         let quote = self.quotes[id.index()].as_ref();
         let previous = quote.map_or(SourceId::UNKNOWN, |quote| quote.source);
         let before = self.kept(id);
-        let kind = match (frame, recorded.json) {
-            (_, None) => EntryKind::Removal,
-            (Some(frame), _) => EntryKind::Tick(frame.clone()),
-            (None, Some(json)) => EntryKind::Tick(Frame::restored(symbol, json)),
-        };
-        let entry = self.next_entry((id, source), kind, now);
+        let tick = recorded.json.map(|json| {
+            let shared = frame.cloned();
+            shared.unwrap_or_else(|| Frame::restored(symbol, json))
+        });
+        let entry = self.next_entry((id, source), tick, now);
         let bounds = ClockBounds::new(now.wall, self.limits.max_skew);
         let price = self.reapply(id, recorded, bounds);
         if let Some(quote) = &mut self.quotes[id.index()] {
@@ -98,7 +97,7 @@ mod tests {
                 let from = follower.cursor().seq();
                 let runs = leader.tape().runs(from).unwrap();
                 for (seq, entry) in runs.iter().flat_map(Run::entries) {
-                    let frame = entry.kind.frame();
+                    let frame = entry.frame();
                     let recorded = Recorded {
                         symbol: leader.market().symbol(entry.symbol),
                         prev_close: leader.new_close(seq),

@@ -7,8 +7,8 @@ use crate::charts::NewPrice;
 use crate::quote::{ClockBounds, TickTime};
 use crate::tape::TapeWriter;
 use crate::{
-    Digest, Entry, EntryKind, Epoch, Frame, KeyProgress, Price, Quote, Seq, SourceId, Symbol,
-    SymbolId, SymbolSnapshot, TickView, Time,
+    Digest, Entry, Epoch, Frame, KeyProgress, Price, Quote, Seq, SourceId, Symbol, SymbolId,
+    SymbolSnapshot, TickView, Time,
 };
 
 /// One recorded entry of a tape: a tick or a removal. Pass it to [`Restore::replay`].
@@ -45,17 +45,6 @@ impl Restore {
 
     /// Restores a symbol from its snapshot, with the source of its newest tick.
     pub fn symbol_of(&mut self, snapshot: SymbolSnapshot, source: SourceId) {
-        let symbol = snapshot.symbol;
-        self.symbol(snapshot);
-        let id = self.add_symbol(symbol);
-        self.sequencer.market.set_source(id, source);
-        if let Some(quote) = &mut self.sequencer.quotes[id.index()] {
-            quote.source = source;
-        }
-    }
-
-    /// Restores a symbol from its snapshot. The source of its newest tick is not known.
-    pub fn symbol(&mut self, snapshot: SymbolSnapshot) {
         let SymbolSnapshot {
             symbol,
             as_of,
@@ -66,11 +55,17 @@ impl Restore {
         } = snapshot;
         let id = self.add_symbol(symbol);
         self.as_of[id.index()] = as_of;
-        quote.listed = frame.is_some();
+        (quote.listed, quote.source) = (frame.is_some(), source);
         candles.restore_newest(quote.time, quote.price);
         self.sequencer.charts.set(id, candles);
-        self.sequencer.market.restore(id, updated_at, frame);
+        let market = &mut self.sequencer.market;
+        market.restore(id, updated_at, source, frame);
         self.sequencer.quotes[id.index()] = Some(quote);
+    }
+
+    /// Restores a symbol from its snapshot. The source of its newest tick is not known.
+    pub fn symbol(&mut self, snapshot: SymbolSnapshot) {
+        self.symbol_of(snapshot, SourceId::UNKNOWN);
     }
 
     /// Returns the latest sequence number that a restored symbol includes. It may be later than that of
@@ -114,13 +109,10 @@ impl Restore {
             },
         };
         let (id, seq) = (self.add_symbol(symbol), self.head().next());
-        let kind = json.map_or(EntryKind::Removal, |json| {
-            EntryKind::Tick(Frame::restored(symbol, json))
-        });
         let entry = Entry::after(
-            self.digest(),
+            (self.head(), self.digest()),
             (id, symbol, SourceId::UNKNOWN),
-            kind,
+            json.map(|json| Frame::restored(symbol, json)),
             Duration::ZERO,
         );
         if seq > self.as_of[id.index()] {

@@ -1,10 +1,10 @@
 //! The encoded bytes of a tick. A tick is encoded once for all readers.
 
-use triomphe::ThinArc;
+use triomphe::{Arc, ThinArc};
 
 use super::fields::{END, ID};
 use crate::tick::Derived;
-use crate::{MAX_SYMBOL_LEN, Symbol, Tick};
+use crate::{Check, MAX_SYMBOL_LEN, Position, Seq, SourceId, Symbol, Tick};
 
 /// Start of a tick up to the JSON: the event field, and the start of the data.
 const TICK: &[u8] = b"event: tick\ndata: ";
@@ -25,12 +25,42 @@ const MAX_ID_LEN: usize = ID.len() + MAX_SYMBOL_LEN + END.len();
 /// `id` comes last. If an event is cut off, its reader gets no id of a position that the reader has
 /// not reached.
 ///
-/// A frame is one pointer, because the market and the tape hold very many.
+/// A frame is one pointer, because the market of each lane has one for each symbol. So the frame also
+/// knows its place in the log. The frame of a removal has a place and no bytes.
 #[derive(Debug, Clone)]
 pub struct Frame(
-    /// The bytes of the event, with the end of the JSON in them.
-    ThinArc<u32, u8>,
+    /// The bytes of the event.
+    ThinArc<Header, u8>,
 );
+
+/// What a frame has beside its bytes.
+#[derive(Debug, Clone, Copy)]
+struct Header {
+    place: Place,
+    /// Number of bytes up to the end of the JSON.
+    json_end: u32,
+}
+
+/// Memory for a frame in addition to its bytes: the header, the reference count and the length.
+pub(crate) const FRAME_OVERHEAD: usize = size_of::<Header>() + 2 * size_of::<usize>();
+
+/// The place of a frame in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) seq: Seq,
+    /// Check of the log up to and including this entry.
+    pub(crate) check: Check,
+    pub(crate) source: SourceId,
+}
+
+impl Place {
+    /// The place of a frame that is not in the log yet.
+    pub(crate) const NONE: Self = Self {
+        seq: Seq::ZERO,
+        check: Check::from_bits(0),
+        source: SourceId::UNKNOWN,
+    };
+}
 
 impl Frame {
     /// Makes a frame from JSON and an id that come from outside. Line breaks are removed from the
@@ -75,14 +105,63 @@ impl Frame {
         Self::of(event, json_end)
     }
 
+    /// Makes the frame of a removal.
+    pub(crate) fn removal() -> Self {
+        Self::of(&[], 0)
+    }
+
     fn of(event: &[u8], json_end: usize) -> Self {
-        // Ticks are far shorter than 4 GiB.
-        Self(ThinArc::from_header_and_slice(json_end as u32, event))
+        let header = Header {
+            place: Place::NONE,
+            // Ticks are far shorter than 4 GiB.
+            json_end: json_end as u32,
+        };
+        Self(ThinArc::from_header_and_slice(header, event))
+    }
+
+    /// Returns the frame with its place in the log. The bytes are copied only if the frame is shared
+    /// and has another place.
+    pub(crate) fn at(mut self, place: Place) -> Self {
+        if *self.place() == place {
+            return self;
+        }
+        let set = self.0.with_arc_mut(|frame| {
+            let frame = Arc::get_mut(frame)?;
+            frame.header_mut().place = place;
+            Some(())
+        });
+        if set.is_some() {
+            return self;
+        }
+        let header = Header {
+            place,
+            ..self.0.header.header
+        };
+        Self(ThinArc::from_header_and_slice(header, &self.0.slice))
+    }
+
+    /// Returns the place in the log.
+    #[inline]
+    pub(crate) fn place(&self) -> &Place {
+        &self.0.header.header.place
+    }
+
+    /// Returns the position of the frame in the log.
+    #[inline]
+    pub(crate) fn position(&self) -> Position {
+        let Place { seq, check, .. } = *self.place();
+        Position::new(seq, check)
+    }
+
+    /// Checks whether this is the frame of a removal.
+    #[inline]
+    pub(crate) fn is_removal(&self) -> bool {
+        self.0.slice.is_empty()
     }
 
     #[inline]
     fn json_end(&self) -> usize {
-        self.0.header.header as usize
+        self.0.header.header.json_end as usize
     }
 
     /// Returns the whole event with the symbol as its id, including the blank line.
@@ -156,6 +235,21 @@ mod tests {
             frame.event(),
             format!("event: tick\ndata: {json}\nid: A\n\n").as_bytes()
         );
+    }
+
+    #[test]
+    fn a_shared_frame_keeps_its_place() {
+        let place = |seq| Place {
+            seq: Seq::new(seq),
+            check: Check::from_bits(5),
+            source: SourceId(2),
+        };
+        let first = Frame::verbatim("A", "{}").at(place(7));
+        let same = first.clone().at(place(7));
+        assert_eq!(first.event().as_ptr(), same.event().as_ptr());
+        let other = first.clone().at(place(8));
+        assert_eq!((first.place(), other.place()), (&place(7), &place(8)));
+        assert_eq!(first.event(), other.event());
     }
 
     #[test]

@@ -95,7 +95,7 @@ fn entries_in_order<'t>(
     for (seq, entry) in entries {
         let at = Some(Position::new(seq, entry.digest.check()));
         let symbol = || market.symbol(entry.symbol);
-        ticks += usize::from(format.entry(at, entry.kind.frame(), symbol, out));
+        ticks += usize::from(format.entry(at, entry.frame(), symbol, out));
         if out.len() >= end {
             return (ticks, Some(seq));
         }

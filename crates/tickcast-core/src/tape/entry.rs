@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::{Digest, Frame, SourceId, Symbol, SymbolId};
+use crate::sse::{FRAME_OVERHEAD, Place};
+use crate::{Digest, Frame, Seq, SourceId, Symbol, SymbolId};
 
-/// Memory for one entry in addition to the bytes of its frame: the entry with its place, and the
-/// reference count and the lengths of the frame.
-pub(super) const ENTRY_OVERHEAD: usize = size_of::<std::sync::OnceLock<Entry>>() + 24;
+/// Memory for one entry in addition to the bytes of its frame.
+pub(super) const ENTRY_OVERHEAD: usize = size_of::<std::sync::OnceLock<Entry>>() + FRAME_OVERHEAD;
 
 /// One change of one symbol. Returned by [`Run::entries`](super::Run::entries).
 #[derive(Debug, Clone)]
@@ -19,48 +19,54 @@ pub struct Entry {
     pub digest: Digest,
     /// Arrival time by the uptime clock, in microseconds.
     arrived_us: u64,
-    /// What happened to the symbol.
-    pub kind: EntryKind,
+    /// The new tick, or the frame of a removal. The market shares it.
+    pub(crate) update: Frame,
 }
 
-/// What an entry of the tape records. Field of an [`Entry`].
-#[derive(Debug, Clone)]
+/// What an entry of the tape records. Returned by [`Entry::kind`].
+#[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
-pub enum EntryKind {
+pub enum EntryKind<'a> {
     /// The symbol has this new tick. Contains the encoded tick.
-    Tick(Frame),
+    Tick(&'a Frame),
     /// The symbol was removed from the market.
     Removal,
 }
 
-impl EntryKind {
-    /// Returns the new tick, or `None` if the entry is not a tick.
-    #[must_use]
-    pub const fn frame(&self) -> Option<&Frame> {
-        match self {
-            Self::Tick(frame) => Some(frame),
-            Self::Removal => None,
-        }
-    }
-}
-
 impl Entry {
-    /// Makes the entry that follows a tape with this digest.
+    /// Makes the entry that follows a tape with this head and this digest. It is a removal if there
+    /// is no tick.
     pub(crate) fn after(
-        digest: Digest,
+        (head, digest): (Seq, Digest),
         (id, symbol, source): (SymbolId, Symbol, SourceId),
-        kind: EntryKind,
+        tick: Option<Frame>,
         arrived: Duration,
     ) -> Self {
-        let digest = digest.with(&symbol, kind.frame().map(Frame::json));
-        let arrived_us = u64::try_from(arrived.as_micros()).unwrap_or(u64::MAX);
+        let digest = digest.with(&symbol, tick.as_ref().map(Frame::json));
+        let place = Place {
+            seq: head.next(),
+            check: digest.check(),
+            source,
+        };
         Self {
             symbol: id,
             source,
             digest,
-            arrived_us,
-            kind,
+            arrived_us: u64::try_from(arrived.as_micros()).unwrap_or(u64::MAX),
+            update: tick.unwrap_or_else(Frame::removal).at(place),
         }
+    }
+
+    /// Returns what happened to the symbol.
+    #[must_use]
+    pub fn kind(&self) -> EntryKind<'_> {
+        self.frame().map_or(EntryKind::Removal, EntryKind::Tick)
+    }
+
+    /// Returns the new tick, or `None` if the entry is not a tick.
+    #[must_use]
+    pub fn frame(&self) -> Option<&Frame> {
+        Some(&self.update).filter(|update| !update.is_removal())
     }
 
     /// Returns the arrival time by the uptime clock.
@@ -71,7 +77,7 @@ impl Entry {
 
     /// Returns the memory for the entry, in bytes.
     pub(super) fn weight(&self) -> usize {
-        ENTRY_OVERHEAD + self.kind.frame().map_or(0, |frame| frame.event().len())
+        ENTRY_OVERHEAD + self.update.event().len()
     }
 }
 

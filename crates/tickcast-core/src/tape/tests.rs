@@ -18,10 +18,10 @@ fn writer(max_entries: usize, max_bytes: usize, pushes: u64) -> TapeWriter {
 fn push(writer: &mut TapeWriter, json: &str) {
     let name = Symbol::new("A").unwrap();
     let symbol = Market::default().add_symbol(name);
-    let tick = EntryKind::Tick(Frame::verbatim("A", json));
+    let tick = Some(Frame::verbatim("A", json));
     let of = (symbol, name, SourceId(0));
     writer.push(Entry::after(
-        writer.tape().digest(),
+        (writer.tape().head(), writer.tape().digest()),
         of,
         tick,
         Duration::ZERO,
@@ -145,7 +145,7 @@ fn readers_follow_without_a_lock() {
                             let mut expected = own.head();
                             for (seq, entry) in run.entries() {
                                 expected = expected.next();
-                                let json = entry.kind.frame().unwrap().json();
+                                let json = entry.frame().unwrap().json();
                                 let written = std::str::from_utf8(json).unwrap();
                                 assert_eq!((seq, written), (expected, &*seq.get().to_string()));
                             }

@@ -130,7 +130,7 @@ impl Export {
             for (seq, entry) in run.entries().take_while(|(seq, _)| *seq <= self.until) {
                 at = seq;
                 if entry.symbol == self.symbol.1
-                    && let Some(frame) = entry.kind.frame()
+                    && let Some(frame) = entry.frame()
                 {
                     self.format.write(frame.json(), self.range, &mut self.out);
                 }

@@ -83,7 +83,7 @@ impl Staged {
         let Some((entry, quote)) = sequencer.newest_entry() else {
             return;
         };
-        let json = entry.kind.frame().map(Frame::json);
+        let json = entry.frame().map(Frame::json);
         let prev_close = match quote.map(|quote| quote.reference) {
             _ if json.is_none() => {
                 self.forget_close(entry.symbol);

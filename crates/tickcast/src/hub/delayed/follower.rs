@@ -264,7 +264,7 @@ fn follow_memory(live: &Hub, market: &Hub, release: Release) -> Turn {
     let mut active = Active::default();
     market.log().follow(|follow| {
         for (entry, symbol, close) in &entries {
-            let frame = entry.kind.frame();
+            let frame = entry.frame();
             let sequenced = follow(Followed {
                 recorded: Recorded {
                     symbol: *symbol,

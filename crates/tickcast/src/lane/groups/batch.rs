@@ -116,7 +116,7 @@ impl Group {
         touched: &mut Vec<GroupId>,
         free_batch_bytes: &mut usize,
     ) {
-        let frame = entry.kind.frame();
+        let frame = entry.frame();
         // A simple stream is not sent the removal of a symbol.
         if frame.is_none() && self.format == EventFormat::Simple {
             return;

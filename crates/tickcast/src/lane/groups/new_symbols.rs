@@ -18,7 +18,7 @@ impl Groups {
         if known == market.len() {
             return;
         }
-        self.by_symbol.extend_to(market.len());
+        self.by_symbol.extend_to(market.len(), market.room());
         for id in market.ids_from(known) {
             let waiting = self.awaiting.remove(&market.symbol(id)).unwrap_or_default();
             for group_id in waiting {

@@ -39,8 +39,11 @@ impl SymbolIndex {
         self.places.len()
     }
 
-    /// Adds symbols that no group wants yet, up to this number of symbols.
-    pub(super) fn extend_to(&mut self, symbols: usize) {
+    /// Adds symbols that no group wants yet, up to this number of symbols. Makes room for `room`
+    /// symbols.
+    pub(super) fn extend_to(&mut self, symbols: usize, room: usize) {
+        let grown = room.saturating_sub(self.places.len());
+        self.places.reserve_exact(grown);
         self.places.resize(symbols, 0);
     }
 
@@ -117,7 +120,7 @@ mod tests {
         for _ in 0..5000 {
             if model.is_empty() || model.len() < ids.len() && rng.u8(..50) == 0 {
                 model.push(BTreeSet::new());
-                index.extend_to(model.len());
+                index.extend_to(model.len(), 0);
             }
             let (at, group) = (rng.usize(..model.len()), groups[rng.usize(..6)]);
             let id = ids[at];

@@ -29,7 +29,7 @@ impl Simulation {
         self.log.sequence(&Tick::new(symbol, price), now);
         let (json, mark) = self.log.read(|log| {
             let (entry, _) = log.newest_entry().unwrap();
-            let json = entry.kind.frame().map(Frame::json);
+            let json = entry.frame().map(Frame::json);
             (json.unwrap().to_vec(), log.mark())
         });
         self.unwritten.push(Unwritten {
