@@ -4,6 +4,7 @@ mod parse;
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::ops::{Add, Div, Rem, Sub};
 
 use ethnum::{I256, U256};
 
@@ -142,15 +143,14 @@ impl Price {
         }
         // 100 percent with four decimals: a factor of 10^6.
         let part = self.units_at(scale).unsigned_abs() * power(6);
-        let (mut digits, rest) = (part / base, part % base);
-        if rest >= base - rest {
-            digits += 1;
-        }
-        let mut scale = PERCENT_SCALE;
-        while scale > 0 && digits % 10 == 0 {
-            digits /= 10;
-            scale -= 1;
-        }
+        let (digits, scale) = match (u64::try_from(part), u64::try_from(base)) {
+            // This is nearly always so, and far faster.
+            (Ok(part), Ok(base)) => {
+                let (digits, scale) = without_zeros(rounded(part, base), PERCENT_SCALE);
+                (digits.into(), scale)
+            }
+            _ => without_zeros(rounded(part, base), PERCENT_SCALE),
+        };
         Some(Self {
             digits,
             scale,
@@ -215,6 +215,30 @@ impl Price {
             units.as_i256()
         }
     }
+}
+
+/// What prices need of an unsigned number.
+trait Unsigned: Copy + PartialOrd + From<u8>
+where
+    Self: Add<Output = Self> + Sub<Output = Self> + Div<Output = Self> + Rem<Output = Self>,
+{
+}
+impl Unsigned for u64 {}
+impl Unsigned for U256 {}
+
+/// Returns `part / base`, rounded half up.
+fn rounded<N: Unsigned>(part: N, base: N) -> N {
+    let (digits, rest) = (part / base, part % base);
+    digits + N::from(u8::from(rest >= base - rest))
+}
+
+/// Removes zeros behind the point from a number with `scale` decimals.
+fn without_zeros<N: Unsigned>(mut digits: N, mut scale: u8) -> (N, u8) {
+    while scale > 0 && digits % N::from(10) == N::from(0) {
+        digits = digits / N::from(10);
+        scale -= 1;
+    }
+    (digits, scale)
 }
 
 /// Returns ten to the power of `exponent`.
@@ -326,6 +350,14 @@ mod tests {
         fn small_differences_agree_with_integers(a in -1_000_000i64..1_000_000, b in -1_000_000i64..1_000_000, scale in 0..=6u8) {
             let amount = |units| Price::from_units(units, scale).unwrap();
             prop_assert_eq!(amount(a).minus(amount(b)).to_string(), amount(a - b).to_string());
+        }
+
+        #[test]
+        fn short_and_long_numbers_are_divided_alike(part in 0u64.., base in 1u64..) {
+            let (short, long) = (rounded(part, base), rounded(U256::from(part), U256::from(base)));
+            prop_assert_eq!(U256::from(short), long);
+            let (digits, scale) = without_zeros(short, PERCENT_SCALE);
+            prop_assert_eq!((U256::from(digits), scale), without_zeros(long, PERCENT_SCALE));
         }
 
         #[test]

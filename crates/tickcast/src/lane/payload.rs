@@ -60,13 +60,26 @@ impl PayloadBuilder {
         if self.0.capacity() > length + length / 4 + MAX_SPARE_BYTES {
             self.0.shrink_to(length + CHUNK_HEAD_BYTES + END.len());
         }
-        let head = format!("{length:x}\r\n");
-        let start = CHUNK_HEAD_BYTES - head.len();
-        self.0[start..CHUNK_HEAD_BYTES].copy_from_slice(head.as_bytes());
+        let start = write_chunk_head(length, &mut self.0[..CHUNK_HEAD_BYTES]);
         self.0.extend_from_slice(END);
         Payload {
             chunk: Bytes::from(self.0).slice(start..),
-            head: head.len(),
+            head: CHUNK_HEAD_BYTES - start,
+        }
+    }
+}
+
+/// Writes the head of a chunk to the end of `head`: the length in hex digits and a line break. Returns
+/// where it begins. Each payload of a single tick has one, so this is not left to `format`.
+fn write_chunk_head(mut length: usize, head: &mut [u8]) -> usize {
+    let mut start = head.len() - END.len();
+    head[start..].copy_from_slice(END);
+    loop {
+        start -= 1;
+        head[start] = b"0123456789abcdef"[length & 15];
+        length >>= 4;
+        if length == 0 {
+            return start;
         }
     }
 }
