@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: compares tickcast with the floor, the textbook and nchan, under the loads
+//! `cargo xtask bench`: compares tickcast with other servers, under the loads
 //! of the specification.
 
 mod against;
@@ -41,7 +41,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         );
         return Ok(());
     }
-    runner.nchan = servers::have_nchan();
+    runner.nchan = servers::nchan::is_installed();
+    runner.durable_streams = servers::durable_streams::is_installed();
 
     let mut reports = Reports::new();
     for round in 1..=rounds {

@@ -145,7 +145,7 @@ impl Publishing {
                 let length = body.len();
                 let _ = write!(
                     &mut self.bytes,
-                    "{}content-length: {length}\r\n\r\n{body}",
+                    "{}content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}",
                     self.head
                 );
             }

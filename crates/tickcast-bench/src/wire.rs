@@ -140,14 +140,19 @@ fn events(begun: &mut Vec<u8>, data: &[u8], each: &mut impl FnMut(u64)) {
     begun.extend_from_slice(rest);
 }
 
-/// Passes the price of a tick to `each`. The benchmark publishes whole prices. Every server
+/// Passes the price of each tick to `each`. The benchmark publishes whole prices. Every server
 /// forwards a whole price unchanged or with zeros behind it.
 fn event(event: &[u8], each: &mut impl FnMut(u64)) {
-    let Some(at) = PRICE.find(event) else { return };
-    let digits = event[at + PRICE.needle().len()..]
-        .iter()
-        .take_while(|b| b.is_ascii_digit());
-    each(digits.fold(0, |price, digit| price * 10 + u64::from(digit - b'0')));
+    let mut rest = event;
+    while let Some(at) = PRICE.find(rest) {
+        rest = &rest[at + PRICE.needle().len()..];
+        let digits = rest.iter().take_while(|b| b.is_ascii_digit());
+        each(digits.fold(0, |price, digit| price * 10 + u64::from(digit - b'0')));
+        // Some servers send several ticks in one event, as an array.
+        if !event.starts_with(b"event: data\n") {
+            return;
+        }
+    }
 }
 
 impl From<WireError> for BenchError {

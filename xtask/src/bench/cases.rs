@@ -6,6 +6,7 @@ pub(super) enum ServerKind {
     Floor,
     Textbook,
     Nchan,
+    DurableStreams,
     Tickcast,
 }
 
@@ -68,7 +69,7 @@ pub(super) enum Bound {
 use Bound::{AtLeast, AtMost};
 use Figure::{Growth, KibPerStream, Missing, P50, P99, PerCpuSecond, PerSecond};
 use Reference::{Itself, Times};
-use ServerKind::{Floor, Nchan, Textbook, Tickcast};
+use ServerKind::{DurableStreams, Floor, Nchan, Textbook, Tickcast};
 
 /// A tape that is full within seconds, so that later growth of memory does not come from the tape.
 const FULL_TAPE: &str = "--tape-ticks 400";
@@ -80,21 +81,21 @@ pub(super) const CASES: [Case; 14] = [
         what: "1,000 streams, 100 single ticks a second to each",
         load: "--streams 1000 --symbols 1 --rate 100 --warm-up 1s --seconds 5s",
         server: "",
-        servers: &[Floor, Textbook, Nchan, Tickcast],
+        servers: &[Floor, Textbook, Nchan, DurableStreams, Tickcast],
     },
     Case {
         name: "P2",
         what: "15,000 streams, 5 single ticks a second to each",
         load: "--streams 15000 --symbols 1 --rate 5 --warm-up 1s --seconds 5s",
         server: "",
-        servers: &[Floor, Textbook, Nchan, Tickcast],
+        servers: &[Floor, Textbook, Nchan, DurableStreams, Tickcast],
     },
     Case {
         name: "P3",
         what: "1,000 streams, 10,000 ticks a second of 100 symbols to each",
         load: "--streams 1000 --symbols 100 --rate 10000 --sample-every 10 --warm-up 1s --seconds 5s",
         server: "",
-        servers: &[Textbook, Nchan, Tickcast],
+        servers: &[Textbook, Nchan, DurableStreams, Tickcast],
     },
     Case {
         name: "P4",
@@ -143,7 +144,7 @@ pub(super) const CASES: [Case; 14] = [
         what: "one stream, one tick a second, nothing else",
         load: "--streams 1 --symbols 1 --rate 1 --warm-up 1s --seconds 30s",
         server: "",
-        servers: &[Floor, Textbook, Nchan, Tickcast],
+        servers: &[Floor, Textbook, Nchan, DurableStreams, Tickcast],
     },
     Case {
         name: "S1",

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use serde_json::Value;
 
 use super::cases::{Case, ServerKind};
-use super::servers::{Server, pinned};
+use super::servers::{self, Server, pinned};
 use crate::workspace::{build_dist, root, target};
 
 /// The measured programs, and the folder for the files of their servers.
@@ -17,6 +17,8 @@ pub(super) struct Runner {
     folder: PathBuf,
     /// Whether nchan is installed and can be measured.
     pub(super) nchan: bool,
+    /// Whether the server of the crate `durable-streams` is installed.
+    pub(super) durable_streams: bool,
 }
 
 impl Runner {
@@ -31,22 +33,24 @@ impl Runner {
             programs,
             folder,
             nchan: false,
+            durable_streams: false,
         })
     }
 
     /// Returns the servers of this case that can be measured.
     pub(super) fn measurable(&self, case: &Case) -> impl Iterator<Item = ServerKind> {
-        let nchan = self.nchan;
-        case.servers
-            .iter()
-            .copied()
-            .filter(move |kind| nchan || *kind != ServerKind::Nchan)
+        let (nchan, durable_streams) = (self.nchan, self.durable_streams);
+        case.servers.iter().copied().filter(move |kind| match kind {
+            ServerKind::Nchan => nchan,
+            ServerKind::DurableStreams => durable_streams,
+            _ => true,
+        })
     }
 
     /// Starts the server from the folder `programs` on one core, and the load on the other core.
     /// Returns the report of the load.
     pub(super) fn measure(&self, case: &Case, kind: ServerKind, programs: &Path) -> Result<Value> {
-        let server = Server::start(kind, case.server, programs, &self.folder)?;
+        let server = servers::start(kind, case.server, programs, &self.folder)?;
         let mut load = self.load(&server);
         let output = load.args(case.load.split(' ')).output()?;
         if !output.status.success() {

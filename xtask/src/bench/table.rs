@@ -178,7 +178,8 @@ round. Ticks are published when they are due, even if the server is slow. A dela
 the tick was read. Processor time is the time that the system charges to the server's process and its children, including the
 kernel. Floor is a loop that only calls `send(2)` with tickcast's bytes for every socket. Textbook is an Axum handler with
 `BroadcastStream` and `Sse`. Nchan is Debian's nginx with `libnginx-mod-nchan`, with one worker and without logs. Each tick
-is posted to nchan separately, because nchan accepts no batches. P3 reads the ticks of one stream in ten and counts the bytes
+is posted to nchan separately, because nchan accepts no batches. DurableStreams is the server of the crate `durable-streams`, without a
+log on disk (`--durability memory`), with one JSON stream that is read with `live=sse`; each tick is posted separately. P3 reads the ticks of one stream in ten and counts the bytes
 of the others.
 ";
 
