@@ -31,6 +31,12 @@ impl Seq {
         self.0
     }
 
+    /// Appends the digits.
+    #[inline]
+    fn write(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(itoa::Buffer::new().format(self.0).as_bytes());
+    }
+
     /// Returns the next sequence number.
     #[must_use]
     pub const fn next(self) -> Self {
@@ -234,18 +240,28 @@ impl Cursor {
 
     /// Appends the text of the cursor. Every event of a resumable stream ends with a cursor.
     pub fn write(self, out: &mut Vec<u8>) {
+        self.write_start(out);
+        self.seq().write(out);
+        self.write_end(out);
+    }
+
+    /// Appends the text up to the sequence number.
+    fn write_start(self, out: &mut Vec<u8>) {
         const HEX: &[u8; 16] = b"0123456789abcdef";
-        let Position { seq, as_of, check } = self.position;
         out.extend(
             (0..12)
                 .rev()
                 .map(|digit| HEX[(self.epoch.0 >> (4 * digit)) as usize & 15]),
         );
         out.push(b'-');
-        out.extend_from_slice(itoa::Buffer::new().format(seq.0).as_bytes());
+    }
+
+    /// Appends the text behind the sequence number.
+    fn write_end(self, out: &mut Vec<u8>) {
+        let Position { seq, as_of, check } = self.position;
         if as_of != seq {
             out.push(b'_');
-            out.extend_from_slice(itoa::Buffer::new().format(as_of.0).as_bytes());
+            as_of.write(out);
         }
         out.push(b'.');
         out.extend_from_slice(&base64(check.0));
@@ -322,7 +338,20 @@ pub struct EventId {
 impl EventId {
     /// Appends the text of the id.
     pub fn write(self, out: &mut Vec<u8>) {
-        self.cursor.write(out);
+        self.write_start(out);
+        self.cursor.seq().write(out);
+        self.write_end(out);
+    }
+
+    /// Appends the text up to the sequence number. Ids of one epoch have the same.
+    pub(crate) fn write_start(self, out: &mut Vec<u8>) {
+        self.cursor.write_start(out);
+    }
+
+    /// Appends the text behind the sequence number. Ids on the way to the same later position have
+    /// the same.
+    pub(crate) fn write_end(self, out: &mut Vec<u8>) {
+        self.cursor.write_end(out);
         if let Some(hash) = self.filter {
             out.push(b'.');
             out.extend_from_slice(&base64(hash.0));

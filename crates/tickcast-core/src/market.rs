@@ -94,8 +94,7 @@ impl Market {
     /// there.
     #[must_use]
     pub fn last_position(&self, id: SymbolId) -> Position {
-        let latest = &self.latest[id.index()];
-        latest.as_ref().map(Frame::position).unwrap_or_default()
+        self.latest(id).map(Frame::position).unwrap_or_default()
     }
 
     /// Returns the source of the symbol's newest tick.
@@ -112,10 +111,16 @@ impl Market {
         latest.filter(|frame| !frame.is_removal())
     }
 
+    /// Returns the last change of the symbol, a tick or a removal.
+    #[inline]
+    pub(crate) fn latest(&self, id: SymbolId) -> Option<&Frame> {
+        self.latest[id.index()].as_ref()
+    }
+
     /// Returns the place of the last change of the symbol.
+    #[inline]
     fn place(&self, id: SymbolId) -> Place {
-        let latest = &self.latest[id.index()];
-        latest.as_ref().map_or(Place::NONE, |frame| *frame.place())
+        self.latest(id).map_or(Place::NONE, |frame| *frame.place())
     }
 
     /// Returns all symbols in order of their names, starting after `after`.

@@ -10,6 +10,7 @@
 //!   removals;
 //! - [`snapshot_by_name`]: the newest tick of each symbol, in order of the names.
 
+mod newest;
 #[cfg(test)]
 mod properties;
 mod update_order;
@@ -17,6 +18,7 @@ mod update_order;
 use super::EventFormat;
 use crate::{Entry, Market, Position, Run, Selection, Seq, SymbolId, Tape};
 
+use newest::{Newest, NewestFormat};
 pub use update_order::UpdateOrder;
 
 /// A market, its tape and, if known, the [order](UpdateOrder) in which the symbols last changed.
@@ -65,7 +67,7 @@ fn over_tape(
     tape: &Tape,
     (from, until): (Seq, Seq),
     out: &mut Vec<u8>,
-    write: impl Fn(&Run, &mut Vec<u8>) -> (usize, Option<Seq>),
+    mut write: impl FnMut(&Run, &mut Vec<u8>) -> (usize, Option<Seq>),
 ) -> Rendered<Seq> {
     let mut rendered = Rendered {
         ticks: 0,
@@ -142,13 +144,14 @@ fn updated(
     out: &mut Vec<u8>,
 ) -> Rendered<Seq> {
     let until = until.min(market.head());
-    let newest = Newest {
+    let end = out.len().saturating_add(max_bytes);
+    let format = NewestFormat::new(format, tape.position(until));
+    let mut newest = Newest {
         market,
         selection,
-        as_of: tape.position(until),
         format,
         with_removals,
-        end: out.len().saturating_add(max_bytes),
+        end,
     };
     // The shortest way to what has changed: over the tape, over the symbols in order of their
     // changes and then over the tape, or over the selected symbols.
@@ -179,59 +182,6 @@ fn updated(
     Rendered {
         ticks,
         reached: stopped.unwrap_or(until.max(from)),
-    }
-}
-
-/// The newest ticks of a market as of a position, written until the buffer has `end` bytes.
-struct Newest<'m> {
-    market: &'m Market,
-    selection: &'m Selection,
-    as_of: Option<Position>,
-    format: EventFormat,
-    with_removals: bool,
-    end: usize,
-}
-
-impl Newest<'_> {
-    /// Renders the symbols whose last change is on the tape between two positions. The tape must
-    /// reach back to `from`.
-    fn write_tape(
-        &self,
-        tape: &Tape,
-        (from, until): (Seq, Seq),
-        out: &mut Vec<u8>,
-    ) -> Rendered<Seq> {
-        over_tape(tape, (from, until), out, |run, out| {
-            let changes = run.entries().map(|(seq, entry)| (seq, entry.symbol));
-            self.write(changes, out)
-        })
-    }
-
-    /// Renders the newest tick of each selected symbol in `changes`, unless it has changed again
-    /// since. Returns the number of appended ticks and removals, and the change after which the end
-    /// was reached, if it was.
-    fn write(
-        &self,
-        changes: impl Iterator<Item = (Seq, SymbolId)>,
-        out: &mut Vec<u8>,
-    ) -> (usize, Option<Seq>) {
-        let mut ticks = 0;
-        for (seq, id) in changes {
-            if self.market.last_seq(id) != seq || !self.selection.contains(id) {
-                continue;
-            }
-            let frame = self.market.newest(id);
-            if frame.is_none() && !self.with_removals {
-                continue;
-            }
-            let at = self.as_of.map(|as_of| as_of.reached(seq));
-            let symbol = || self.market.symbol(id);
-            ticks += usize::from(self.format.entry(at, frame, symbol, out));
-            if out.len() >= self.end {
-                return (ticks, Some(seq));
-            }
-        }
-        (ticks, None)
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 const CHUNK_HEAD_BYTES: usize = 10;
 
 /// Unused capacity, in bytes, that is too small to be worth a copy.
-const MAX_SPARE_BYTES: usize = 4096;
+pub(super) const MAX_SPARE_BYTES: usize = 4096;
 
 /// The line break at the end of a chunk.
 const END: &[u8] = b"\r\n";

@@ -5,6 +5,7 @@ use tickcast_core::{Replica, Seq};
 
 use super::request::Request;
 use super::{Group, GroupId, Groups, MAX_REMEMBERED, PayloadBuilder};
+use crate::lane::payload::MAX_SPARE_BYTES;
 use crate::lane::rendered::{MAX_PAYLOAD_BYTES, Rendered, StreamPosition};
 
 impl Groups {
@@ -60,7 +61,15 @@ impl Group {
         } = request;
         let ((market, tape, _), selection, format) = (log, &self.selection, self.format);
         let mut draft = PayloadBuilder::new();
-        let out = draft.bytes();
+        // The first ticks of a large selection fill the payload, which is then not copied as it grows.
+        let is_first = matches!(
+            position,
+            StreamPosition::Opening { .. } | StreamPosition::Snapshot { .. }
+        );
+        let out = match is_first && selection.is_wide() {
+            true => draft.bytes_of(MAX_PAYLOAD_BYTES + MAX_SPARE_BYTES),
+            false => draft.bytes(),
+        };
         let (ticks, position) = match position {
             StreamPosition::Head => (0, StreamPosition::Head),
             StreamPosition::Behind(from) => {
