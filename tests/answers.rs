@@ -2,6 +2,7 @@
 //! once. A slow client does not delay the others.
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
 
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
@@ -338,4 +339,59 @@ async fn symbol_pages_list_every_symbol_once() {
             &"n2999 is not on the market; did you mean N2999?".into()
         )
     );
+}
+
+/// A client that has the answer with all prices gets it again only if it has changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_still_holds_is_not_sent_again() {
+    let server = TestServer::start();
+    publish(&server, (0..2000).map(|n| format!("S{n:04}")), 1).await;
+    let mut connection =
+        TcpStream::connect(server.public.strip_prefix("http://").unwrap()).unwrap();
+    let http2 = reqwest::Client::builder().http2_prior_knowledge();
+    let http2 = http2.build().unwrap();
+    let mut head = |path: &str, known: &str| {
+        let request = format!("HEAD {path} HTTP/1.1\r\nhost: x\r\nif-none-match: {known}\r\n\r\n");
+        connection.write_all(request.as_bytes()).unwrap();
+        until_empty_line(&mut connection)
+    };
+    for path in ["/v1/prices", "/v1/prices?symbols=S*,T", "/v1/symbols"] {
+        let url = format!("{}{path}", server.public);
+        let ask = async |known: &str| {
+            let request = server.http.get(&url).header("if-none-match", known);
+            request.send().await.unwrap()
+        };
+        let first = ask("\"other\"").await;
+        assert_eq!(first.status(), 200);
+        let tag = first.headers()["etag"].to_str().unwrap().to_owned();
+        let whole = first.bytes().await.unwrap();
+        for client in [&server.http, &http2] {
+            let same = client.get(&url).header("if-none-match", &tag);
+            let same = same.send().await.unwrap();
+            assert_eq!(same.status(), 304);
+            assert_eq!(same.headers()["etag"], tag);
+            assert_eq!(same.headers()["cache-control"], "private, no-cache");
+            // It would be the length of the answer that the client has.
+            assert!(same.headers().get("content-length").is_none());
+            assert!(same.bytes().await.unwrap().is_empty());
+        }
+        assert!(head(path, &tag).starts_with("HTTP/1.1 304 "));
+        publish(&server, ["S0000".to_owned()].into_iter(), whole.len()).await;
+        let changed = ask(&tag).await;
+        assert_eq!(changed.status(), 200);
+        assert_ne!(changed.headers()["etag"], tag);
+        assert_ne!(changed.bytes().await.unwrap(), whole);
+        assert!(head(path, &tag).starts_with("HTTP/1.1 200 "));
+    }
+}
+
+/// Reads the head of an answer.
+fn until_empty_line(connection: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        connection.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).unwrap()
 }

@@ -57,6 +57,7 @@ fn cors(by_token: bool, origins: &Origins) -> CorsLayer {
                 header::ACCEPT,
                 header::CACHE_CONTROL,
                 header::CONTENT_TYPE,
+                header::IF_NONE_MATCH,
                 last_event_id,
             ]
             .into_iter()

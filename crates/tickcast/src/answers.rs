@@ -2,10 +2,13 @@
 
 mod error;
 mod pieces;
+mod price_list;
 mod snapshot;
+mod snapshot_cache;
 mod snapshots;
 mod workers;
 
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -15,14 +18,11 @@ use tokio::sync::Semaphore;
 
 use crate::stats::AnswerStats;
 pub(crate) use error::{AnswerPermit, Busy, Cut, RETRY_AFTER};
-pub(crate) use pieces::{Pull, body};
-use snapshot::SnapshotCache;
+pub(crate) use pieces::{PIECE_BYTES, Pull, body};
+pub(crate) use price_list::PriceList;
 pub(crate) use snapshot::{NoSnapshot, Snapshot};
+use snapshot_cache::SnapshotCache;
 use workers::Workers;
-
-/// Approximate size of one piece of an answer, in bytes. A slow client holds one piece in the code
-/// that writes to the socket.
-pub(crate) const PIECE_BYTES: usize = 64 << 10;
 
 /// Maximum number of exports at a time. Each export holds a tape position and one piece.
 const MAX_EXPORTS: usize = 64;
@@ -55,7 +55,10 @@ pub(crate) struct Answers {
     written: Arc<Semaphore>,
     held_kib: usize,
     workers: Workers,
-    snapshot_cache: tokio::sync::Mutex<SnapshotCache>,
+    snapshot_cache: Arc<tokio::sync::Mutex<SnapshotCache>>,
+    /// The secret of the fingerprints. Each market has its own, so that an answer of another market,
+    /// or of an earlier run, never has the same.
+    fingerprints: RandomState,
     refused: AtomicU64,
 }
 
@@ -86,7 +89,8 @@ impl Answers {
             written: places(written_kib),
             held_kib,
             workers: Workers::default(),
-            snapshot_cache: tokio::sync::Mutex::default(),
+            snapshot_cache: Arc::default(),
+            fingerprints: RandomState::new(),
             refused: AtomicU64::new(0),
         }
     }
@@ -165,6 +169,12 @@ impl Answers {
         act: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Cut> {
         self.workers.run(act).await
+    }
+
+    /// Returns 64 bits that tell `of` from all else. Nobody can choose two that share them, because
+    /// the hash has a secret.
+    pub(crate) fn fingerprint(&self, of: impl Hash) -> u64 {
+        self.fingerprints.hash_one(of)
     }
 
     pub(crate) fn stats(&self) -> AnswerStats {

@@ -4,6 +4,7 @@ mod body;
 mod candles;
 mod change;
 mod delay;
+mod entity_tag;
 mod export;
 mod json;
 mod market;

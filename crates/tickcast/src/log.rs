@@ -349,19 +349,33 @@ impl Log {
     pub(crate) fn advance(&self, replica: &mut Replica, max: u64) {
         let (mut max, mut piece) = (max, TICKS_PER_LOCK);
         while replica.catch_up(max).is_err() {
-            let mut copy = |from| self.read(|log| log.copy_market(replica, from, piece));
-            let mut next = copy(0);
-            if next.is_none() {
-                // The whole copy is as of one position.
+            if self.copy_market(replica, piece) {
                 return;
             }
-            while let Some(from) = next {
-                next = copy(from);
-            }
-            // The pieces are as of different positions until all entries are applied. If the
-            // publishers were faster than the copy, the next one is made in larger pieces.
+            // If the publishers were faster than the copy, the next one is made in larger pieces.
             (max, piece) = (u64::MAX, piece * 2);
         }
+    }
+
+    /// Returns a replica with the newest market. Publishers wait for a piece of the copy at a time.
+    pub(crate) fn copy(&self) -> Replica {
+        let (mut replica, mut piece) = (self.replica(), TICKS_PER_LOCK);
+        while !self.copy_market(&mut replica, piece) && replica.catch_up(u64::MAX).is_err() {
+            piece *= 2;
+        }
+        replica
+    }
+
+    /// Copies the newest market to `replica`, in pieces. Returns whether the whole copy is as of one
+    /// position. Otherwise, the replica has to catch up before it is read.
+    fn copy_market(&self, replica: &mut Replica, piece: usize) -> bool {
+        let mut copy = |from| self.read(|log| log.copy_market(replica, from, piece));
+        let mut next = copy(0);
+        let at_once = next.is_none();
+        while let Some(from) = next {
+            next = copy(from);
+        }
+        at_once
     }
 
     fn lock(&self) -> MutexGuard<'_, LogState> {

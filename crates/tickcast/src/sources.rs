@@ -81,15 +81,20 @@ pub(crate) struct VersionedSymbolStatus {
     pub(crate) version: u64,
 }
 
+impl StateChange {
+    /// Checks whether a symbol in this state has a state of its own in the statistics.
+    const fn is_trouble(&self) -> bool {
+        !matches!(self.state, SourceState::Live | SourceState::Ended(_))
+    }
+}
+
 impl Source {
     pub(crate) fn stats(&self) -> SourceStats {
         let standing = self.lock();
-        let is_trouble =
-            |state: &SourceState| !matches!(state, SourceState::Live | SourceState::Ended(_));
         let troubled = standing
             .symbols
             .iter()
-            .filter(|(_, turn)| is_trouble(&turn.state));
+            .filter(|(_, turn)| turn.is_trouble());
         let symbols = troubled.map(|(symbol, turn)| SymbolStats {
             symbol: *symbol,
             state: turn.state.clone(),
@@ -101,6 +106,16 @@ impl Source {
         let simulated = self.is_simulated();
         self.counters
             .stats(&self.name, state, since, symbols, simulated)
+    }
+
+    /// Returns the name of the state of a symbol: its own one among the [`stats`](Self::stats), or
+    /// that of the source.
+    #[cfg(feature = "http")]
+    pub(crate) fn state_name(&self, symbol: &Symbol) -> &'static str {
+        let standing = self.lock();
+        let own = standing.symbols.get(symbol);
+        let own = own.filter(|own| own.is_trouble());
+        own.unwrap_or(&standing.own).state.name()
     }
 
     pub(crate) fn set_stale_after(&self, after: Duration) {
@@ -295,6 +310,12 @@ impl Sources {
 
     pub(crate) fn stats(&self) -> Vec<SourceStats> {
         self.list().iter().map(|source| source.stats()).collect()
+    }
+
+    /// Returns all sources, in order of registration.
+    #[cfg(feature = "http")]
+    pub(crate) fn all(&self) -> Vec<Arc<Source>> {
+        self.list().clone()
     }
 
     /// Returns the number of state changes so far.

@@ -10,6 +10,10 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{AnswerPermit, Cut};
 
+/// Approximate size of one piece of an answer, in bytes. A slow client holds one piece in the code
+/// that writes to the socket.
+pub(crate) const PIECE_BYTES: usize = 64 << 10;
+
 /// Maximum time until the client reads the next piece: the same as the write timeout of a socket.
 /// The check runs once per interval, so an unread piece is given up after at most twice this time.
 const PIECE_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,10 +1,11 @@
 //! Snapshots of the market at one cursor, shared by all answers that need one.
 
-use std::sync::Weak;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tickcast_core::{Cursor, Frame, Sequencer, Symbol};
-use tokio::time::Instant;
+use bytes::Bytes;
+use tickcast_core::{Cursor, Frame, Symbol};
 
+use super::price_list::PriceList;
 use super::{AnswerPermit, Busy, Cut};
 
 /// The newest tick of each symbol, as of one cursor.
@@ -12,15 +13,23 @@ pub(crate) struct Snapshot {
     pub(crate) cursor: Cursor,
     /// The ticks, in order of symbol names.
     pub(crate) ticks: Vec<(Symbol, Frame)>,
-    /// The memory permit of the snapshot. A snapshot without a permit is small.
-    pub(super) _room: Option<AnswerPermit>,
+    /// The answer with all ticks.
+    whole: Mutex<WholeAnswer>,
+    /// The memory permit of the ticks and of the answer. A snapshot without a permit is small.
+    _room: Option<AnswerPermit>,
 }
 
-/// The newest snapshot while at least one answer holds it, and the time when the snapshot was made.
-#[derive(Default)]
-pub(super) struct SnapshotCache {
-    pub(super) snapshot: Weak<Snapshot>,
-    pub(super) made: Option<Instant>,
+/// The answer with all ticks. It is written once, as far as anyone has asked for it.
+struct WholeAnswer {
+    pieces: Vec<Bytes>,
+    /// The rest of the text. `None` after the last piece.
+    rest: Option<PriceList>,
+}
+
+/// A piece that keeps its snapshot, and with it the memory permit, until the piece is sent.
+struct HeldPiece {
+    piece: Bytes,
+    _snapshot: Arc<Snapshot>,
 }
 
 /// The reason why there is no snapshot.
@@ -33,14 +42,50 @@ pub(crate) enum NoSnapshot {
 }
 
 impl Snapshot {
-    /// Returns the newest ticks of the named symbols, at most as many as one filter can name.
-    pub(crate) fn get(names: &[Symbol], log: &Sequencer) -> Self {
-        let market = log.market();
-        let newest = |name: &Symbol| Some((*name, market.newest(market.id(name)?)?.clone()));
+    /// Makes a snapshot of ticks, which are in order of symbol names.
+    pub(super) fn new(
+        cursor: Cursor,
+        ticks: Vec<(Symbol, Frame)>,
+        room: Option<AnswerPermit>,
+    ) -> Self {
         Self {
-            cursor: log.cursor(),
-            ticks: names.iter().filter_map(newest).collect(),
-            _room: None,
+            cursor,
+            ticks,
+            whole: Mutex::new(WholeAnswer {
+                pieces: Vec::new(),
+                rest: Some(PriceList::new(cursor)),
+            }),
+            _room: room,
         }
+    }
+
+    /// Returns a piece of the answer with all ticks, and whether it is the last one. The first
+    /// request for a piece writes it, and all others share it. Pieces are requested in order.
+    pub(crate) fn piece(self: &Arc<Self>, index: usize) -> (Bytes, bool) {
+        let mut whole = self.whole.lock().unwrap_or_else(PoisonError::into_inner);
+        if index == whole.pieces.len()
+            && let Some(rest) = &mut whole.rest
+        {
+            rest.write(&self.ticks, usize::MAX, |_| true);
+            let (piece, is_last) = rest.take_piece(&self.ticks);
+            whole.pieces.push(piece);
+            if is_last {
+                whole.rest = None;
+            }
+        }
+        let piece = whole.pieces.get(index).cloned().unwrap_or_default();
+        let is_last = whole.rest.is_none() && index + 1 >= whole.pieces.len();
+        drop(whole);
+        let held = HeldPiece {
+            piece,
+            _snapshot: Arc::clone(self),
+        };
+        (Bytes::from_owner(held), is_last)
+    }
+}
+
+impl AsRef<[u8]> for HeldPiece {
+    fn as_ref(&self) -> &[u8] {
+        &self.piece
     }
 }

@@ -4,8 +4,9 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::schema::{
-    BadRequest, Forbidden, LoginNeeded, PublishedTick, PublishingForbidden, PublishingTooFast,
-    RequestTimeout, ServerBusy, ShuttingDown, StorageFull, SymbolNotFound, Unauthorized,
+    BadRequest, Forbidden, LoginNeeded, NotModified, PublishedTick, PublishingForbidden,
+    PublishingTooFast, RequestTimeout, ServerBusy, ShuttingDown, StorageFull, SymbolNotFound,
+    Unauthorized,
 };
 use super::{candles, change, market, prices, publish, status, stream, streams, ticks};
 
@@ -38,7 +39,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         status::ready,
         status::status,
     ),
-    components(responses(BadRequest, Forbidden, LoginNeeded, SymbolNotFound, Unauthorized, PublishingForbidden, PublishingTooFast, RequestTimeout, ShuttingDown, StorageFull, ServerBusy), schemas(PublishedTick)),
+    components(responses(BadRequest, Forbidden, LoginNeeded, NotModified, SymbolNotFound, Unauthorized, PublishingForbidden, PublishingTooFast, RequestTimeout, ShuttingDown, StorageFull, ServerBusy), schemas(PublishedTick)),
     tags(
         (name = "streams", description = "Live prices as Server-Sent Events"),
         (name = "market", description = "Latest prices"),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::RawQuery;
+use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use bytes::Bytes;
 use tickcast_core::Filter;
@@ -12,8 +13,8 @@ use super::json::json;
 use super::query::Query;
 #[cfg(feature = "openapi")]
 use super::schema;
-use super::view::View;
-use crate::answers::{self, Cut, PIECE_BYTES, Pull, Snapshot};
+use super::view::{Ticks, View};
+use crate::answers::{self, Cut, PriceList, Pull, Snapshot};
 
 /// Maximum number of comparisons of names with patterns on a thread that also serves other tasks.
 /// The comparisons take a millisecond if names and patterns are chosen to be slow.
@@ -30,19 +31,45 @@ const COMPARISONS_PER_TURN: usize = 20_000;
     get,
     path = "/v1/prices",
     tag = "market",
-    params(("symbols" = Option<String>, Query, pattern = "^[A-Za-z0-9._/:^=&*-]{1,32}(,[A-Za-z0-9._/:^=&*-]{1,32}){0,999}$", description = "Names and patterns, as in `AAPL,BTC*`; at most 1,000. Default: all.", example = "AAPL,BTC*")),
+    params(schema::KnownAnswer, ("symbols" = Option<String>, Query, pattern = "^[A-Za-z0-9._/:^=&*-]{1,32}(,[A-Za-z0-9._/:^=&*-]{1,32}){0,999}$", description = "Names and patterns, as in `AAPL,BTC*`; at most 1,000. Default: all.", example = "AAPL,BTC*")),
     responses(
-        (status = 200, description = "The ticks", body = schema::Prices),
+        (status = 200, description = "The ticks", body = schema::Prices, headers(("ETag" = String, description = "The tag of the answer. It follows from `cursor` and from the symbols that the reader may read and asks for."))),
+        (status = 304, response = schema::NotModified),
         (status = 400, response = schema::BadRequest),
         (status = 401, response = schema::LoginNeeded),
         (status = 403, response = schema::Forbidden),
         (status = 503, response = schema::ServerBusy),
     ),
 ))]
-pub(super) async fn prices(view: View, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+pub(super) async fn prices(
+    view: View,
+    RawQuery(query): RawQuery,
+    asked: HeaderMap,
+) -> Result<Response, Problem> {
     let wanted = Query::parse(query.as_deref(), &["symbols"])?.filter()?;
-    let (snapshot, filter) = view.snapshot(&wanted).await?;
-    let prices = Prices::new(&view, snapshot, filter);
+    let selected = view.narrow(&wanted)?;
+    if asked.contains_key(header::IF_NONE_MATCH) {
+        let tag = view.tag(&selected, view.cursor());
+        if tag.is_known(&asked) {
+            return Ok(tag.not_modified());
+        }
+    }
+    let ticks = view.ticks(&selected).await?;
+    let tag = view.tag(&selected, ticks.cursor());
+    let answer = match ticks {
+        Ticks::All(snapshot) => all_prices(&view, snapshot)?,
+        Ticks::Among(snapshot, filter) => some_prices(&view, snapshot, filter).await?,
+    };
+    Ok(tag.on(answer))
+}
+
+/// Returns the ticks of a snapshot that a filter selects.
+async fn some_prices(
+    view: &View,
+    snapshot: Arc<Snapshot>,
+    filter: Filter,
+) -> Result<Response, Problem> {
+    let prices = Prices::new(view, snapshot, filter);
     let answers = view.answers();
     let place = if prices.takes_long() {
         Some(answers.wide()?)
@@ -57,68 +84,74 @@ pub(super) async fn prices(view: View, RawQuery(query): RawQuery) -> Result<Resp
     Ok(json(answers::body(Some(piece), rest, place)))
 }
 
-/// An answer in progress: a snapshot, a filter, and the position that was reached.
+/// Returns all ticks of a snapshot. All requests share the pieces.
+fn all_prices(view: &View, snapshot: Arc<Snapshot>) -> Result<Response, Problem> {
+    let (piece, is_last) = snapshot.piece(0);
+    if is_last {
+        return Ok(json(piece));
+    }
+    let rest = AllPrices { snapshot, next: 1 };
+    Ok(json(answers::body(
+        Some(piece),
+        rest,
+        view.answers().wide()?,
+    )))
+}
+
+/// An answer with all ticks in progress.
+struct AllPrices {
+    snapshot: Arc<Snapshot>,
+    /// The index of the next piece.
+    next: usize,
+}
+
+impl Pull for AllPrices {
+    async fn pull(mut self) -> Result<(Bytes, Option<Self>), Cut> {
+        let (piece, is_last) = self.snapshot.piece(self.next);
+        self.next += 1;
+        Ok((piece, Some(self).filter(|_| !is_last)))
+    }
+}
+
+/// An answer with some of the ticks in progress: a snapshot, a filter, and the text so far.
 struct Prices {
     view: View,
     snapshot: Arc<Snapshot>,
     filter: Filter,
-    /// The number of patterns that each name is compared with.
-    patterns: usize,
-    /// The number of symbols that were examined.
-    at: usize,
-    /// The text between the next tick and the text before it.
-    separator: &'static [u8],
-    out: Vec<u8>,
+    list: PriceList,
 }
 
 impl Prices {
     fn new(view: &View, snapshot: Arc<Snapshot>, filter: Filter) -> Self {
-        let out = format!("{{\"cursor\":\"{}\",\"prices\":[", snapshot.cursor).into_bytes();
-        let patterns = if filter.is_all() {
-            0
-        } else {
-            filter.patterns()
-        };
         Self {
             view: view.clone(),
+            list: PriceList::new(snapshot.cursor),
             snapshot,
             filter,
-            patterns,
-            at: 0,
-            separator: b"",
-            out,
         }
     }
 
     /// Checks whether the remaining comparisons are too many for a thread that also serves other
     /// tasks.
     fn takes_long(&self) -> bool {
-        (self.snapshot.ticks.len() - self.at) * self.patterns > COMPARISONS
+        let rest = self.snapshot.ticks.len() - self.list.examined();
+        rest * self.filter.patterns() > COMPARISONS
     }
 
-    /// Writes ticks until a piece is full, all ticks are written, or the limit of one job is
-    /// reached.
+    /// Writes ticks until there is a piece, or until the limit of one job is reached.
     fn write(&mut self) {
-        let turn = COMPARISONS_PER_TURN
-            .checked_div(self.patterns)
-            .unwrap_or(usize::MAX);
-        for (name, frame) in self.snapshot.ticks[self.at..].iter().take(turn) {
-            if self.out.len() >= PIECE_BYTES {
-                return;
-            }
-            self.at += 1;
-            if self.filter.matches(name) {
-                self.out.extend_from_slice(self.separator);
-                self.out.extend_from_slice(frame.json());
-                self.separator = b",";
-            }
-        }
+        let turn = COMPARISONS_PER_TURN.checked_div(self.filter.patterns());
+        let matcher = self.filter.matcher();
+        self.list
+            .write(&self.snapshot.ticks, turn.unwrap_or(usize::MAX), |name| {
+                matcher.matches(name)
+            });
     }
 }
 
 impl Pull for Prices {
     async fn pull(mut self) -> Result<(Bytes, Option<Self>), Cut> {
-        while self.out.len() < PIECE_BYTES && self.at < self.snapshot.ticks.len() {
+        while !self.list.has_piece(&self.snapshot.ticks) {
             if self.takes_long() {
                 let view = self.view.clone();
                 let act = move || {
@@ -130,11 +163,7 @@ impl Pull for Prices {
                 self.write();
             }
         }
-        let whole = self.at == self.snapshot.ticks.len();
-        if whole {
-            self.out.extend_from_slice(b"]}");
-        }
-        let piece = Bytes::from(std::mem::take(&mut self.out));
-        Ok((piece, Some(self).filter(|_| !whole)))
+        let (piece, is_last) = self.list.take_piece(&self.snapshot.ticks);
+        Ok((piece, Some(self).filter(|_| !is_last)))
     }
 }

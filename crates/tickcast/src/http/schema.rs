@@ -60,6 +60,11 @@ pub(super) struct RequestTimeout(#[to_schema] Problem);
 #[response(content_type = "application/problem+json")]
 pub(super) struct ShuttingDown(#[to_schema] Problem);
 
+/// The client has the answer already: `If-None-Match` lists its `ETag`. There is no body.
+#[derive(ToResponse)]
+#[response(headers(("ETag" = String, description = "The tag of the answer.")))]
+pub(super) struct NotModified;
+
 /// Too many requests of this kind are in progress. `Retry-After` gives the delay before a retry.
 #[derive(ToResponse)]
 #[response(content_type = "application/problem+json", headers(("Retry-After" = u32, description = "The delay before a retry, in seconds.")))]
@@ -102,6 +107,14 @@ pub(super) struct Resumed {
     /// Seconds between heartbeats while nothing else is sent. Default: 10.
     #[param(minimum = 3, maximum = 60)]
     heartbeat: Option<u64>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(super) struct KnownAnswer {
+    /// The `ETag` of an answer that the client has. If it still holds, the answer is 304.
+    #[param(rename = "If-None-Match")]
+    if_none_match: Option<String>,
 }
 
 #[derive(IntoParams)]

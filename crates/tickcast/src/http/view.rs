@@ -11,15 +11,17 @@ use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use tickcast_core::{
-    Cursor, Epoch, Filter, Frame, Now, Quote, Seq, Sequencer, Symbol, SymbolId, Time,
+    Cursor, Epoch, Filter, Frame, Now, Quote, Seq, Sequencer, SourceId, Symbol, SymbolId, Time,
 };
 
 use super::Problem;
+use super::entity_tag::EntityTag;
 use super::export::Export;
 use super::tick_format::TickFormat;
 use crate::access::{ClientAddress, UnknownYet, Viewer};
 use crate::answers::{Answers, Snapshot};
 use crate::hub::Hub;
+use crate::sources::Source;
 use crate::stats::{HubStats, SourceStats};
 pub(super) use streams::{AcceptedStream, OpenStreams, WantedStream};
 
@@ -51,12 +53,26 @@ pub(super) struct View {
 #[derive(Clone, Copy)]
 pub(super) struct Permitted(Symbol);
 
+/// A filter that selects only symbols that the viewer may read.
+pub(super) struct Narrowed(Filter);
+
+/// The ticks of an answer.
+pub(super) enum Ticks {
+    /// All ticks of a snapshot that the requests for all ticks share.
+    All(Arc<Snapshot>),
+    /// The ticks of a snapshot that the filter selects.
+    Among(Arc<Snapshot>, Filter),
+}
+
 /// A symbol of the market that the viewer may read.
 #[derive(Clone, Copy)]
 pub(super) struct MarketSymbol {
     symbol: Symbol,
     id: SymbolId,
 }
+
+/// The sources of a market, to look up the states of symbols that the viewer may read.
+pub(super) struct SymbolStates(Vec<Arc<Source>>);
 
 /// The market under the lock. Publishers wait meanwhile.
 pub(super) struct Look<'l>(&'l Sequencer);
@@ -183,21 +199,30 @@ impl View {
         }
     }
 
-    /// Returns the newest ticks of at least the symbols that `wanted` selects and the viewer may
-    /// read, and the filter that selects exactly these of them.
-    pub(super) async fn snapshot(
-        &self,
-        wanted: &Filter,
-    ) -> Result<(Arc<Snapshot>, Filter), Problem> {
-        let filter = self.viewer.filter(wanted)?;
-        if filter.has_patterns() {
-            return Ok((self.answers().snapshot(&self.hub).await?, filter));
+    /// Returns what `wanted` selects of the symbols that the viewer may read, before anyone looks at
+    /// the market.
+    pub(super) fn narrow(&self, wanted: &Filter) -> Result<Narrowed, Problem> {
+        Ok(Narrowed(self.viewer.filter(wanted)?))
+    }
+
+    /// Returns the tag of the newest ticks that a filter selects, as of a cursor of the market. These
+    /// and nothing else decide what the answer contains.
+    pub(super) fn tag(&self, Narrowed(filter): &Narrowed, cursor: Cursor) -> EntityTag {
+        let filter = self.answers().fingerprint(filter);
+        EntityTag::new(format_args!("{cursor}.{filter:016x}"))
+    }
+
+    /// Returns the newest ticks of the symbols that a filter selects.
+    pub(super) async fn ticks(&self, Narrowed(filter): &Narrowed) -> Result<Ticks, Problem> {
+        if !filter.has_patterns() {
+            let named = Snapshot::get(&self.hub, filter.names());
+            return Ok(Ticks::Among(Arc::new(named), Filter::all()));
         }
-        let named = self
-            .hub
-            .log()
-            .read(|log| Snapshot::get(filter.names(), log));
-        Ok((Arc::new(named), Filter::all()))
+        let snapshot = self.answers().snapshot(&self.hub).await?;
+        Ok(match filter.is_all() {
+            true => Ticks::All(snapshot),
+            false => Ticks::Among(snapshot, filter.clone()),
+        })
     }
 
     /// Returns an export of the ticks of a symbol.
@@ -243,6 +268,13 @@ impl View {
     /// that the viewer may read are listed.
     pub(super) fn sources(&self) -> Vec<SourceStats> {
         self.narrowed(self.hub.sources())
+    }
+
+    /// Returns the sources as they are now, to look up the states of symbols.
+    pub(super) fn states(&self) -> SymbolStates {
+        let sources = self.hub.source_list();
+        sources.check_staleness(self.now());
+        SymbolStates(sources.all())
     }
 
     /// Returns how far the market is behind, in seconds, or `None` if it is live.
@@ -300,11 +332,23 @@ impl Look<'_> {
     }
 }
 
-impl MarketSymbol {
-    pub(super) const fn symbol(&self) -> Symbol {
-        self.symbol
+impl Ticks {
+    /// Returns the cursor as of which the ticks are the newest.
+    pub(super) fn cursor(&self) -> Cursor {
+        let (Self::All(snapshot) | Self::Among(snapshot, _)) = self;
+        snapshot.cursor
     }
+}
 
+impl SymbolStates {
+    /// Returns the name of a source, and the name of the state of one of its symbols.
+    pub(super) fn of(&self, source: SourceId, of: &MarketSymbol) -> Option<(&str, &'static str)> {
+        let source = self.0.get(usize::from(source.0))?;
+        Some((&source.name, source.state_name(&of.symbol)))
+    }
+}
+
+impl MarketSymbol {
     pub(super) fn name(&self) -> &str {
         self.symbol.as_str()
     }

@@ -130,9 +130,9 @@ impl HubBuilder {
     /// Sets the maximum memory of all answers in progress, in bytes. Default: 256 MiB. Above the
     /// limit, an answer is 503.
     ///
-    /// Three quarters are for snapshots of the market. Data that snapshots share counts once. A
-    /// single market larger than this share may be held alone. One quarter is for bytes of answers
-    /// that are already written.
+    /// Three quarters are for snapshots of the market, each with the text of all its prices. Data
+    /// that answers share counts once. A single market larger than this share may be held alone.
+    /// One quarter is for other bytes of answers that are already written.
     ///
     /// A lower limit also allows fewer long bodies and fewer zstd-compressed bodies at a time.
     pub const fn max_answer_bytes(mut self, bytes: usize) -> Self {
