@@ -6,7 +6,6 @@ mod price_list;
 mod snapshot;
 mod snapshot_cache;
 mod snapshots;
-mod workers;
 
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
@@ -17,12 +16,12 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use crate::stats::AnswerStats;
+use crate::workers::Workers;
 pub(crate) use error::{AnswerPermit, Busy, Cut, RETRY_AFTER};
 pub(crate) use pieces::{PIECE_BYTES, Pull, body};
 pub(crate) use price_list::PriceList;
 pub(crate) use snapshot::{NoSnapshot, Snapshot};
 use snapshot_cache::SnapshotCache;
-use workers::Workers;
 
 /// Maximum number of exports at a time. Each export holds a tape position and one piece.
 const MAX_EXPORTS: usize = 64;
@@ -54,7 +53,7 @@ pub(crate) struct Answers {
     held: Arc<Semaphore>,
     written: Arc<Semaphore>,
     held_kib: usize,
-    workers: Workers,
+    workers: Arc<Workers>,
     snapshot_cache: Arc<tokio::sync::Mutex<SnapshotCache>>,
     /// The secret of the fingerprints. Each market has its own, so that an answer of another market,
     /// or of an earlier run, never has the same.
@@ -74,7 +73,7 @@ struct HeldText {
 impl Answers {
     /// Limits the memory of all answers to `held` bytes: market snapshots and finished text
     /// together. The windows of compressed bodies may use the same amount again.
-    pub(crate) fn new(held: usize) -> Self {
+    pub(crate) fn new(held: usize, workers: Arc<Workers>) -> Self {
         let places = |count| Arc::new(Semaphore::new(count));
         // Finished text gets one quarter, so that slow clients of finished text do not block market
         // snapshots.
@@ -88,7 +87,7 @@ impl Answers {
             held: places(held_kib),
             written: places(written_kib),
             held_kib,
-            workers: Workers::default(),
+            workers,
             snapshot_cache: Arc::default(),
             fingerprints: RandomState::new(),
             refused: AtomicU64::new(0),
@@ -168,7 +167,7 @@ impl Answers {
         &self,
         act: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Cut> {
-        self.workers.run(act).await
+        Ok(self.workers.run(act).await?)
     }
 
     /// Returns 64 bits that tell `of` from all else. Nobody can choose two that share them, because
@@ -206,7 +205,7 @@ mod tests {
 
     #[tokio::test]
     async fn finished_text_holds_its_memory_permit_until_it_is_sent() {
-        let answers = Answers::new(800 << 10);
+        let answers = Answers::new(800 << 10, Arc::default());
         let whole = |body: Body| axum::body::to_bytes(body, usize::MAX);
         let (short, one, many) = (
             vec![1; MAX_SHORT_BODY_BYTES],
@@ -239,7 +238,7 @@ mod tests {
 
     #[test]
     fn market_snapshots_share_a_fixed_memory_limit() {
-        let answers = Answers::new(4 << 20);
+        let answers = Answers::new(4 << 20, Arc::default());
         let first = answers.reserve((3 << 20) - 4096).unwrap();
         let second = answers.reserve(3000).unwrap();
         assert_eq!(answers.reserve(2000).err(), Some(Busy("large answers")));

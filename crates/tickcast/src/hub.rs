@@ -55,6 +55,7 @@ use crate::stats::{Delays, DiskStats, HubStats, RefusedStreams, SourceStats};
 #[cfg(feature = "http")]
 use crate::subscription::ReaderPermit;
 use crate::subscription::{Expiry, PreparedStream, StreamId, Subscription};
+use crate::workers::Workers;
 
 /// Maximum time after the end of a permission until a stream ends, in milliseconds. Many streams
 /// may have permissions that end in the same second.
@@ -101,6 +102,8 @@ pub(crate) struct Inner {
     epoch: Epoch,
     #[cfg(feature = "http")]
     answers: Answers,
+    /// The threads for slow work of all markets.
+    workers: Arc<Workers>,
     settings: HubBuilder,
     /// The source of ticks that are published without a source.
     local: OnceLock<(Arc<Source>, SourceId)>,

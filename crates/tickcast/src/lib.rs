@@ -84,6 +84,7 @@ mod sources;
 pub mod stats;
 mod subscription;
 mod sync;
+mod workers;
 
 pub use events::Events;
 pub use hub::{Hub, HubBuilder, LaneThreads};

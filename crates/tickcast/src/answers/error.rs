@@ -1,6 +1,7 @@
 //! Reasons why an answer is missing or incomplete.
 
 use crate::disk::ReadError;
+use crate::workers::Undone;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// Delay in seconds before a refused client may try again. Most other answers are complete by then.
@@ -27,6 +28,6 @@ pub(crate) enum Cut {
     #[error("the client did not read a piece of the answer in time")]
     Slow,
     /// Work for the answer that no worker thread did.
-    #[error("the work for the answer could not be done")]
-    Undone,
+    #[error(transparent)]
+    Undone(#[from] Undone),
 }

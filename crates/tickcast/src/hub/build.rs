@@ -13,6 +13,7 @@ use crate::clock::{Clock, WallClockMonitor};
 use crate::log::Log;
 use crate::overload::Overload;
 use crate::stats::RefusedStreams;
+use crate::workers::Workers;
 
 /// What the markets of a hub share: the counts and the rules for all their readers.
 #[derive(Default)]
@@ -25,6 +26,7 @@ struct Shared {
     overload: Overload,
     refused: Arc<RefusedStreams>,
     prepared_streams: Arc<PreparedStreams>,
+    workers: Arc<Workers>,
 }
 
 impl Hub {
@@ -79,6 +81,7 @@ impl Hub {
             overload: live.0.overload.clone(),
             refused: Arc::clone(&live.0.refused),
             prepared_streams: Arc::clone(&live.0.prepared_streams),
+            workers: Arc::clone(&live.0.workers),
         };
         Self::with(log, (live.0.epoch, clock), settings, shared)
     }
@@ -98,6 +101,7 @@ impl Hub {
             overload,
             refused,
             prepared_streams,
+            workers,
         } = shared;
         let delayed = settings.delays.iter().copied().map(DelayedMarket::new);
         Self(Arc::new(Inner {
@@ -123,7 +127,8 @@ impl Hub {
             clock,
             epoch,
             #[cfg(feature = "http")]
-            answers: crate::answers::Answers::new(settings.max_answer_bytes),
+            answers: crate::answers::Answers::new(settings.max_answer_bytes, Arc::clone(&workers)),
+            workers,
             settings,
             local: OnceLock::new(),
             finished: AtomicBool::new(false),

@@ -97,18 +97,14 @@ impl Inner {
             delay,
             ..stream_limits
         };
-        let history_reader = self.log.archive().cloned().and_then(HistoryReader::start);
+        let archive = self.log.archive();
+        let history_reader = archive.map(|tape| HistoryReader::new(tape.clone(), &self.workers));
         let update_orders = Arc::default();
         let handles: Vec<_> = (0..lanes)
             .map(|number| {
                 let handle = LaneHandle::default();
                 let stats = Arc::clone(&handle.stats);
                 let lane_stats = Arc::clone(&stats);
-                let archive = self
-                    .log
-                    .archive()
-                    .cloned()
-                    .filter(|_| history_reader.is_some());
                 let interest = self.log.interest().of_lane(number);
                 let lane = Lane::new(
                     self.log.replica(),
@@ -116,7 +112,7 @@ impl Inner {
                     lane_stats,
                     SocketWriter::new(io_backend),
                 )
-                .with_archive(archive)
+                .with_archive(archive.cloned())
                 .with_update_orders(&update_orders)
                 .with_interest(interest.clone())
                 .with_revocation(self.revocation.clone());

@@ -1,11 +1,12 @@
 //! Payloads from the tape on disk, for readers of every tick whose position is no longer in memory.
 
 mod requests;
+#[cfg(test)]
+mod tests;
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tickcast_core::sse::EventFormat;
@@ -15,6 +16,7 @@ use super::Key;
 use super::payload::PayloadBuilder;
 use super::rendered::{MAX_PAYLOAD_BYTES, Rendered, StreamPosition};
 use crate::disk::{DiskTape, ReadError};
+use crate::workers::Workers;
 
 /// A request for the next payload of a stream.
 pub(crate) struct HistoryRequest {
@@ -25,15 +27,18 @@ pub(crate) struct HistoryRequest {
     range: (Seq, Seq),
     /// The position of the reader's cursor. The tape must have the same check there.
     verify: Option<Position>,
-    /// Dropped with the stream. The disk is not read for a stream that no longer exists.
+    /// Dropped with the stream. The disk is not read for streams that no longer exist.
     alive: Weak<()>,
 }
 
 /// The result of a request.
 pub(crate) struct HistoryResponse {
     request: HistoryRequest,
-    result: Result<(Rendered, Option<Position>), NotFound>,
+    result: Arc<FindResult>,
 }
+
+/// A payload with the position of its last entry.
+type FindResult = Result<(Rendered, Option<Position>), NotFound>;
 
 /// The function that receives a result.
 type Answer = Box<dyn FnOnce(HistoryResponse) + Send>;
@@ -46,19 +51,23 @@ enum NotFound {
     OtherTape,
 }
 
-/// The handle of the thread that reads the disk, so that no lane waits for the disk. There is one
-/// thread. It answers the requests in turn, one payload each, and holds no more than one payload at
-/// a time.
+/// Reads the tape on disk for all lanes of a market, on worker threads, so that no lane waits for the
+/// disk. Requests are answered in turn, one payload each. Requests for the same ticks that wait at
+/// the same time are answered with one payload.
 #[derive(Clone)]
 pub(crate) struct HistoryReader {
-    requests: Sender<(HistoryRequest, Answer)>,
-    /// Number of requests that wait for an answer.
-    waiting: Arc<AtomicUsize>,
+    tape: DiskTape,
+    workers: Arc<Workers>,
+    /// The reads that wait for a worker thread, from the oldest to the newest.
+    waiting: Arc<Mutex<VecDeque<Read>>>,
 }
 
-/// Maximum number of streams that wait for a payload at a time. With this maximum, a stream waits
-/// about one second at most. More streams are told to come back later.
-const MAX_HISTORY_REQUESTS: usize = 256;
+/// One read of the disk, for at least one reader.
+struct Read(Vec<(HistoryRequest, Answer)>);
+
+/// Maximum number of reads that wait at a time. With this maximum, a stream waits about one second at
+/// most. Streams that need more reads are told to come back later.
+const MAX_WAITING_READS: usize = 256;
 
 /// Maximum time to read the disk for one request before the next request's turn, and the number of
 /// records between two checks of this time.
@@ -66,50 +75,85 @@ const MAX_READ_TIME: Duration = Duration::from_millis(10);
 const RECORDS_PER_TIME_CHECK: usize = 64;
 
 impl HistoryReader {
-    /// Starts a history reader. It ends with the last lane.
-    pub(crate) fn start(tape: DiskTape) -> Option<Self> {
-        let (requests, received) = channel();
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&waiting);
-        let thread = std::thread::Builder::new().name("history".to_owned());
-        match thread.spawn(move || run(&tape, &received, &counter)) {
-            Ok(_) => Some(Self { requests, waiting }),
-            Err(error) => {
-                tracing::error!(%error, "the history thread failed to start; streams can only resume from ticks in memory");
-                None
-            }
+    /// Makes a history reader for the lanes of one market.
+    pub(crate) fn new(tape: DiskTape, workers: &Arc<Workers>) -> Self {
+        Self {
+            tape,
+            workers: Arc::clone(workers),
+            waiting: Arc::default(),
         }
     }
 
-    /// Requests a payload. Returns the request if too many requests wait.
+    /// Requests a payload. Returns the request if too many reads wait, or if no thread can read.
     pub(crate) fn request(
         &self,
         request: HistoryRequest,
         answer: impl FnOnce(HistoryResponse) + Send + 'static,
     ) -> Option<HistoryRequest> {
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAX_HISTORY_REQUESTS {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        let mut waiting = lock(&self.waiting);
+        if let Some(read) = waiting.iter_mut().find(|read| read.is_for(&request)) {
+            read.0.push((request, Box::new(answer)));
+            return None;
+        }
+        if waiting.len() >= MAX_WAITING_READS {
             return Some(request);
         }
-        let _ = self.requests.send((request, Box::new(answer)));
+        let (tape, reads) = (self.tape.clone(), Arc::clone(&self.waiting));
+        let job = move || {
+            // There is one job for each read.
+            let read = lock(&reads).pop_front();
+            if let Some(read) = read {
+                read.answer(&tape);
+            }
+        };
+        if self.workers.add(job).is_err() {
+            return Some(request);
+        }
+        waiting.push_back(Read(vec![(request, Box::new(answer))]));
         None
     }
 }
 
-fn run(tape: &DiskTape, requests: &Receiver<(HistoryRequest, Answer)>, waiting: &AtomicUsize) {
-    for (request, answer) in requests {
-        waiting.fetch_sub(1, Ordering::Relaxed);
-        if request.alive.strong_count() == 0 {
-            continue;
+fn lock(waiting: &Mutex<VecDeque<Read>>) -> MutexGuard<'_, VecDeque<Read>> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Read {
+    /// Checks whether the payload of this read is also one for another request.
+    fn is_for(&self, request: &HistoryRequest) -> bool {
+        let first = self.0.first();
+        first.is_some_and(|(first, _)| first.wants_the_same(request))
+    }
+
+    /// Reads the tape and answers all readers that still exist.
+    fn answer(self, tape: &DiskTape) {
+        let mut readers = self.0;
+        readers.retain(|(request, _)| request.alive.strong_count() > 0);
+        let until = readers.iter().map(|(request, _)| request.range.1).min();
+        let (Some((first, _)), Some(until)) = (readers.first(), until) else {
+            return;
+        };
+        let result = Arc::new(first.find(tape, until));
+        for (request, answer) in readers {
+            let result = Arc::clone(&result);
+            answer(HistoryResponse { request, result });
         }
-        let result = request.find(tape);
-        answer(HistoryResponse { request, result });
     }
 }
 
 impl HistoryRequest {
-    fn find(&self, tape: &DiskTape) -> Result<(Rendered, Option<Position>), NotFound> {
-        let (from, until) = self.range;
+    /// Checks whether the payload of one request is also one for the other. They may end at
+    /// different positions: then it ends at the first of them, and a reader that needs more asks
+    /// again.
+    fn wants_the_same(&self, other: &Self) -> bool {
+        self.range.0 == other.range.0
+            && self.verify == other.verify
+            && self.format == other.format
+            && self.filter == other.filter
+    }
+
+    fn find(&self, tape: &DiskTape, until: Seq) -> FindResult {
+        let (from, _) = self.range;
         if let Some(position) = self.verify
             && tape.check_at(position.as_of)? != position.check
         {

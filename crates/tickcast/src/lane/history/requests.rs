@@ -95,7 +95,7 @@ impl<S: Sink> Lane<S> {
         let group = stream.slot.group;
         let unchanged = *self.groups.filter(group) == filter && self.groups.format(group) == format;
         let still_needed = stream.position == StreamPosition::Behind(from) && unchanged;
-        match result {
+        match &*result {
             Err(NotFound::OtherTape) => {
                 stream.position = StreamPosition::Opening {
                     at: head,
@@ -110,9 +110,9 @@ impl<S: Sink> Lane<S> {
             }
             Ok((step, reached)) if still_needed => {
                 if let Some(session) = &mut stream.session {
-                    (session.unverified, session.reached) = (None, reached);
+                    (session.unverified, session.reached) = (None, *reached);
                 }
-                if self.send(key, &step, now) {
+                if self.send(key, step, now) {
                     self.visit(key, now);
                 }
             }

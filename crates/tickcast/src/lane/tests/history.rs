@@ -55,7 +55,7 @@ fn events(reader: &Reader) -> Vec<String> {
 /// Returns the result of the history reader for the single waiting request.
 async fn read_history(harness: &mut Harness) -> Box<HistoryResponse> {
     let request = harness.lane.take_history_requests().pop().unwrap();
-    let history_reader = HistoryReader::start(harness.log.tape().unwrap().clone()).unwrap();
+    let history_reader = HistoryReader::new(harness.log.tape().unwrap().clone(), &Arc::default());
     let (answer, response) = tokio::sync::oneshot::channel();
     assert!(
         history_reader
