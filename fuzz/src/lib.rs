@@ -35,7 +35,7 @@ pub use query::query;
 pub use records::records;
 pub use request_head::request_head;
 pub use symbol::symbol;
-pub use tape::{tape_files, tape_segment, tape_snapshot};
+pub use tape::{tape_files, tape_footer, tape_segment, tape_snapshot};
 pub use tick::tick;
 pub use time::time;
 pub use token::token;

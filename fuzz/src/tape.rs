@@ -1,6 +1,7 @@
 //! The tape on disk.
 
 mod files;
+mod footer;
 mod format;
 
 use std::ops::ControlFlow;
@@ -12,9 +13,10 @@ use tickcast_core::{
     Digest, Frame, KeyProgress, Limits, Now, Recorded, Reference, Seq, SourceId, SourceOptions,
     Symbol, Tick, Time,
 };
-use tickcast_tape::{Batch, Opened, Options, Sync, encode_key, open, write_snapshot};
+use tickcast_tape::{Batch, Opened, Options, ReadError, Sync, encode_key, open, write_snapshot};
 
 pub use files::tape_files;
+pub use footer::tape_footer;
 pub use format::{tape_segment, tape_snapshot};
 
 /// One entry of a tape: the symbol, and the JSON of its tick, or `None` for its removal.
@@ -104,6 +106,13 @@ impl Log {
 
     /// Returns the entries on disk, and the sequence number before the first.
     fn entries(&self) -> (Seq, Vec<TapeEntry>) {
+        let (start, entries, error) = self.entries_until_error();
+        assert!(error.is_none(), "an opened tape is readable: {error:?}");
+        (start, entries)
+    }
+
+    /// Returns the entries on disk up to the first that cannot be read, and the error.
+    fn entries_until_error(&self) -> (Seq, Vec<TapeEntry>, Option<ReadError>) {
         let tape = &self.0.tape;
         let (start, mut entries) = (tape.start(), Vec::new());
         let mut at = start;
@@ -112,11 +121,15 @@ impl Log {
                 entries.push((recorded.symbol, recorded.json.map(<[u8]>::to_vec)));
                 ControlFlow::Continue(())
             });
-            let reached = reached.expect("an opened tape is readable");
-            assert!(reached > at, "the tape is read to its head");
-            at = reached;
+            match reached {
+                Ok(reached) => {
+                    assert!(reached > at, "the tape is read to its head");
+                    at = reached;
+                }
+                Err(error) => return (start, entries, Some(error)),
+            }
         }
-        (start, entries)
+        (start, entries, None)
     }
 
     /// Returns everything that a restart must keep: the newest tick, the count and the reference of
@@ -144,14 +157,20 @@ fn options() -> Options {
         .retention_bytes(4 << 20)
 }
 
-/// A whole tape: two segments and a snapshot between them.
+/// A whole tape: two segments and a snapshot.
 struct WholeTape {
     /// The names and the contents of the files, in order of names.
     files: Vec<(String, Vec<u8>)>,
     entries: Vec<TapeEntry>,
 }
 
-static WHOLE: LazyLock<WholeTape> = LazyLock::new(|| {
+/// The snapshot is in the first segment, so that both segments are read at the start.
+static WHOLE: LazyLock<WholeTape> = LazyLock::new(|| whole_tape(false));
+
+/// The snapshot is in the second segment. The first is opened by its footer.
+static BY_FOOTER: LazyLock<WholeTape> = LazyLock::new(|| whole_tape(true));
+
+fn whole_tape(late_snapshot: bool) -> WholeTape {
     let folder = scratch();
     let tick = |text: &str| Tick::from_json(text.as_bytes()).expect("the tick is valid");
     let (mut log, mut base) = (Log::open(folder.path(), options()), None);
@@ -184,12 +203,16 @@ static WHOLE: LazyLock<WholeTape> = LazyLock::new(|| {
     );
     log.0.writer.make_room().expect("the disk has room");
     log.remove(Symbol::new("OLD").expect("the symbol is valid"));
+    let late = log.position();
     log.publish(&tick(
         r#"{"symbol":"AAPL","price":190,"time":1782907204000,"prev_close":188.5}"#,
     ));
     log.publish(&tick(
         r#"{"symbol":"BTC-USD","price":64251,"time":1782907205000,"halted":false}"#,
     ));
+    if late_snapshot {
+        log.checkpoint(late);
+    }
     let (_, entries) = log.entries();
     drop(log);
     let files = std::fs::read_dir(folder.path())
@@ -218,4 +241,4 @@ static WHOLE: LazyLock<WholeTape> = LazyLock::new(|| {
         bytes.truncate(written + 64);
     }
     WholeTape { files, entries }
-});
+}

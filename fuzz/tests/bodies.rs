@@ -148,6 +148,7 @@ targets! {
     request_head: 2000,
     symbol: 4000,
     tape_files: 300,
+    tape_footer: 300,
     tape_segment: 300,
     tape_snapshot: 300,
     tick: 8000,

@@ -121,6 +121,12 @@ impl Collector for Snapshot {
                 "Bytes of ticks on disk",
                 disk.bytes,
             )?;
+            gauge(
+                &mut encoder,
+                "disk_damaged_files",
+                "Files of the tape on disk of which a part was found to be damaged",
+                disk.damaged_files,
+            )?;
         }
         gauge(
             &mut encoder,

@@ -27,6 +27,7 @@ pub(crate) fn run(command: &TapeCommand) -> Result<(), CliError> {
 fn print_report(findings: CheckReport) {
     let CheckReport {
         files,
+        without_footer,
         start: floor,
         head,
     } = findings;
@@ -36,4 +37,9 @@ fn print_report(findings: CheckReport) {
         floor.next().get(),
         head.get()
     );
+    if without_footer > 0 {
+        println!(
+            "{without_footer} complete files have no footer: the next start reads them, and writes their footers"
+        );
+    }
 }

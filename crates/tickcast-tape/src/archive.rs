@@ -1,22 +1,17 @@
 //! Reading of the tape on disk.
 
-use std::io;
 use std::ops::ControlFlow;
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use tickcast_core::{Check, Digest, Position, Recorded, Seq, TickView, Time};
+use tickcast_core::{Check, Digest, Position, Recorded, Seq, Time};
 
 use crate::Sync;
-use crate::block::{Block, NoBlock};
-use crate::error::AppendError;
-use crate::segment::{Part, Segment};
+use crate::blocks::{Blocks, untimed};
+use crate::error::{AppendError, ReadError};
 use crate::segment_set::SegmentSet;
+use crate::times::Times;
 
-/// Number of bytes per read, larger than a usual block. A call of [`DiskTape::read`] makes at most
-/// [`MAX_CHUNKS`] reads.
-const READ_CHUNK_BYTES: usize = 256 << 10;
+/// Maximum number of reads of 256 KiB that one call of [`DiskTape::read`] makes.
 const MAX_CHUNKS: usize = 4;
 
 /// Maximum number of strides (about 64 KiB each) that one call of [`DiskTape::skip`] scans for the
@@ -26,28 +21,6 @@ const MAX_SCANNED_STRIDES: usize = 16;
 /// Read access to the tape on disk. Field of [`Opened`](crate::Opened). Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct DiskTape(pub(crate) Arc<SegmentSet>);
-
-/// Reason why the tape cannot be read from a position. Returned by [`DiskTape::read`],
-/// [`DiskTape::skip`] and [`DiskTape::check_at`].
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The tape no longer holds the entries after the position.
-    #[error("the tape begins after the requested position")]
-    Expired,
-    /// The data is not what was written.
-    #[error("{} is damaged at byte {offset}: {why}", .file.display())]
-    Damaged {
-        /// Path of the damaged file.
-        file: PathBuf,
-        /// Byte offset of the damage in the file.
-        offset: u64,
-        /// Description of the damage.
-        why: &'static str,
-    },
-    /// The operating system reported an error. Contains the error.
-    #[error("the tape cannot be read: {0}")]
-    Io(#[from] io::Error),
-}
 
 /// Result of [`DiskTape::skip`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,30 +36,32 @@ impl DiskTape {
     /// Returns the sequence number before the oldest entry.
     #[must_use]
     pub fn start(&self) -> Seq {
-        let oldest = self
-            .0
-            .segments()
-            .front()
-            .map_or(0, |segment| segment.first.get() - 1);
-        Seq::new(oldest)
+        self.beginning().map_or(Seq::ZERO, |(start, _)| start)
     }
 
     /// Returns the position before the oldest entry and the digest of the tape there, or `None` if
     /// the tape is empty.
     #[must_use]
     pub fn beginning(&self) -> Option<(Seq, Digest)> {
-        let segments = self.0.segments();
-        let oldest = segments.front()?;
-        Some((Seq::new(oldest.first.get() - 1), oldest.start().before))
+        let oldest = self.0.oldest()?;
+        Some((Seq::new(oldest.first.get() - 1), oldest.before()))
     }
 
     /// Returns the sequence number of the newest entry.
     #[must_use]
     pub fn head(&self) -> Seq {
-        self.0
-            .segments()
-            .back()
-            .map_or(Seq::ZERO, |segment| segment.last())
+        self.0.newest().map_or(Seq::ZERO, |segment| segment.last())
+    }
+
+    /// Returns the number of segments of which a part was found to be damaged since the tape was
+    /// opened.
+    #[must_use]
+    pub fn damaged_segments(&self) -> usize {
+        let segments = self.0.segments();
+        segments
+            .iter()
+            .filter(|segment| segment.is_damaged())
+            .count()
     }
 
     /// Waits until everything up to `seq` is as safe as configured. With [`Sync::Always`], waits
@@ -152,21 +127,19 @@ impl DiskTape {
         else {
             return Err(ReadError::Expired);
         };
-        let start = segment.find(target.next());
-        let (mut digest, mut buffer, mut at) = (start.before, Vec::new(), start.offset);
+        let (mut blocks, mut buffer) = (Blocks::find(&segment, target.next()), Vec::new());
         loop {
-            let seen = blocks(&segment, at, &mut buffer, |block| {
+            let flow = blocks.read_chunk(&mut buffer, |block, _, digest| {
                 for (seq, Recorded { symbol, json, .. }) in block.records() {
                     if seq > target {
                         return ControlFlow::Break(());
                     }
-                    digest = digest.with(&symbol, json);
+                    *digest = digest.with(&symbol, json);
                 }
                 ControlFlow::Continue(())
             })?;
-            match seen {
-                ControlFlow::Continue(length) if length > 0 => at += length,
-                _ => return Ok(digest),
+            if flow != ControlFlow::Continue(true) {
+                return Ok(blocks.digest);
             }
         }
     }
@@ -202,13 +175,12 @@ impl DiskTape {
         if segment.first > from.next() {
             return Err(ReadError::Expired);
         }
-        let start = segment.find(from.next());
-        let (mut at, mut digest) = (start.offset, start.before);
+        let mut blocks = Blocks::find(&segment, from.next());
         for _ in 0..MAX_CHUNKS {
-            let seen = blocks(&segment, at, &mut buffer, |block| {
+            let flow = blocks.read_chunk(&mut buffer, |block, _, digest| {
                 let stamp = block.stamp.map(|stamp| stamp.now);
                 for (seq, recorded) in block.records() {
-                    digest = digest.with(&recorded.symbol, recorded.json);
+                    *digest = digest.with(&recorded.symbol, recorded.json);
                     if seq > from {
                         reached = seq;
                         each(Position::new(seq, digest.check()), recorded, stamp)?;
@@ -216,33 +188,33 @@ impl DiskTape {
                 }
                 ControlFlow::Continue(())
             });
-            match seen {
+            match flow {
                 // The entries so far are valid. The next call returns the error.
                 Err(_) if reached > from => break,
                 Err(error) => return Err(error),
                 Ok(ControlFlow::Break(())) => break,
-                Ok(ControlFlow::Continue(0)) => {
+                Ok(ControlFlow::Continue(true)) => {}
+                Ok(ControlFlow::Continue(false)) => {
                     let next = self
                         .0
                         .containing(reached.next())
                         .filter(|next| next.first > segment.first && next.first == reached.next());
                     let Some(next) = next else { break };
-                    (at, digest) = (next.start().offset, next.start().before);
                     segment = next;
+                    blocks = Blocks::find(&segment, reached.next());
                 }
-                Ok(ControlFlow::Continue(length)) => at += length,
             }
         }
         Ok(reached)
     }
 
     /// Skips entries after `from` that contain no tick with a time in `range`, both ends included.
-    /// The ticks of a stride are not ordered by time. The range of times of a stride is computed at
-    /// the first request and then stored, so that skipped entries are not read again.
+    /// The footers say the times of the ticks of sealed segments, so nothing of these is read. In the
+    /// other segments, the times of a stride are read at the first request and then stored.
     ///
     /// # Errors
     /// If the tape no longer holds the entries, or cannot be read.
-    pub fn skip(&self, from: Seq, (earliest, latest): (Time, Time)) -> Result<Skipped, ReadError> {
+    pub fn skip(&self, from: Seq, range: (Time, Time)) -> Result<Skipped, ReadError> {
         let (mut at, mut scanned) = (from, 0);
         while let Some(segment) = self
             .0
@@ -252,96 +224,28 @@ impl DiskTape {
             if segment.first > at.next() {
                 return Err(ReadError::Expired);
             }
-            let part = segment.part(at.next());
-            let times = match part.times {
+            let within = |times: Times| times.overlap(range);
+            if segment.sealed_times().is_some_and(|times| !within(times)) {
+                at = segment.last();
+                continue;
+            }
+            let mut part = segment.part(at.next());
+            let times = match part.times() {
                 Some(times) => times,
                 None if scanned == MAX_SCANNED_STRIDES => return Ok(Skipped::SoFar(at)),
                 None => {
                     scanned += 1;
-                    let times = times(&segment, &part)?;
-                    segment.note_times(&part, times);
-                    times
+                    let more = untimed(&segment, &part)?;
+                    segment.note_times(&part, more);
+                    part.stride.times.join(more);
+                    part.stride.times
                 }
             };
-            if times.is_some_and(|(first, last)| first <= latest && last >= earliest) {
+            if within(times) {
                 break;
             }
             at = part.last;
         }
         Ok(Skipped::To(at))
-    }
-}
-
-/// Returns the earliest and the latest time of the ticks of a stride, or `None` if the stride holds
-/// no ticks.
-fn times(segment: &Segment, part: &Part) -> Result<Option<(Time, Time)>, ReadError> {
-    let mut bytes = vec![0; usize::try_from(part.end - part.offset).unwrap_or_default()];
-    segment.file.read_exact_at(&mut bytes, part.offset)?;
-    let (mut rest, mut times) = (bytes.as_slice(), None);
-    while !rest.is_empty() {
-        let (block, length) = Block::read(rest).map_err(|error| {
-            let why = if let NoBlock::Damaged(why) = error {
-                why
-            } else {
-                "a block is missing"
-            };
-            damaged(segment, part.end - rest.len() as u64, why)
-        })?;
-        let ticks = block
-            .records()
-            .filter_map(|(_, recorded)| TickView::read(recorded.json?));
-        times = ticks.fold(times, |times, TickView { time, .. }| {
-            let (first, last) = times.unwrap_or((time, time));
-            Some((first.min(time), last.max(time)))
-        });
-        rest = &rest[length..];
-    }
-    Ok(times)
-}
-
-/// Calls `each` with the blocks of a segment from byte `at` on: as many blocks as a chunk holds, at
-/// least one. Returns the number of bytes of these blocks.
-fn blocks(
-    segment: &Segment,
-    at: u64,
-    buffer: &mut Vec<u8>,
-    mut each: impl FnMut(Block<'_>) -> ControlFlow<()>,
-) -> Result<ControlFlow<(), u64>, ReadError> {
-    let left = usize::try_from(segment.written().saturating_sub(at)).unwrap_or(usize::MAX);
-    let (mut wanted, mut offset) = (READ_CHUNK_BYTES.min(left), 0);
-    loop {
-        buffer.resize(wanted, 0);
-        segment.file.read_exact_at(buffer, at)?;
-        while offset < left {
-            match Block::read(&buffer[offset..]) {
-                Ok((block, length)) => {
-                    offset += length;
-                    if each(block).is_break() {
-                        return Ok(ControlFlow::Break(()));
-                    }
-                }
-                Err(NoBlock::Short(_)) if offset > 0 => break,
-                Err(NoBlock::Short(needed)) if wanted < needed && needed <= left => {
-                    wanted = needed;
-                    break;
-                }
-                Err(NoBlock::Damaged(why)) => {
-                    return Err(damaged(segment, at + offset as u64, why));
-                }
-                Err(_) if offset == buffer.len() => break,
-                Err(_) => return Err(damaged(segment, at + offset as u64, "a block is missing")),
-            }
-        }
-        if offset > 0 || left == 0 {
-            return Ok(ControlFlow::Continue(offset as u64));
-        }
-    }
-}
-
-fn damaged(segment: &Segment, offset: u64, why: &'static str) -> ReadError {
-    ReadError::Damaged {
-        file: segment.path.clone(),
-        offset,
-        why,
     }
 }

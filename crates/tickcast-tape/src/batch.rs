@@ -2,9 +2,7 @@
 
 use tickcast_core::{Digest, KeyProgress, Recorded, Seq, Time};
 
-use crate::block::{
-    CHECKED, CLOSE, GONE, HEAD, KEY, MAGIC, MAX_KEY_RECORD_BYTES, MAX_RECORD_BYTES, Stamp, checksum,
-};
+use crate::block::{CLOSE, GONE, HEAD, Head, KEY, MAX_KEY_RECORD_BYTES, MAX_RECORD_BYTES, Stamp};
 use crate::bytes;
 
 /// Entries that are written together, with one system call: one block for each time at which
@@ -161,24 +159,16 @@ impl Batch {
         let mut end = self.bytes.len();
         for block in self.blocks.iter_mut().rev() {
             block.end = end;
-            complete(block, &mut self.bytes[block.at..end], durable);
+            let head = Head {
+                first: block.first,
+                durable,
+                stamp: block.stamp,
+                count: block.count,
+                keys: block.keys,
+            };
+            head.complete(&mut self.bytes[block.at..end]);
             end = block.at;
         }
         &self.bytes
     }
-}
-
-/// Writes the header of a block.
-fn complete(block: &Begun, bytes: &mut [u8], durable: Seq) {
-    let length = (bytes.len() - HEAD) as u32;
-    bytes[..4].copy_from_slice(&MAGIC);
-    bytes[4..8].copy_from_slice(&length.to_le_bytes());
-    bytes[12..16].copy_from_slice(&block.count.to_le_bytes());
-    bytes[16..24].copy_from_slice(&block.first.get().to_le_bytes());
-    bytes[24..32].copy_from_slice(&durable.get().to_le_bytes());
-    bytes[32..40].copy_from_slice(&block.stamp.now.as_millis().to_le_bytes());
-    bytes[40..44].copy_from_slice(&block.stamp.before.to_bits().to_le_bytes());
-    bytes[44..48].copy_from_slice(&block.keys.to_le_bytes());
-    let sum = checksum(&bytes[4..8], &bytes[CHECKED..]);
-    bytes[8..12].copy_from_slice(&sum.to_le_bytes());
 }

@@ -9,7 +9,8 @@
 //! `now` is the wall-clock time at which the entries were accepted. `digest` is the digest of the
 //! tape before them. A key record is the progress of a request with an idempotency key; `keys` is
 //! the number of key records. Blocks of the first version (`TKB1`) have no `now`, no `digest` and
-//! no key records: their header ends with `durable`.
+//! no key records: their header ends with `durable`. The last block of a sealed segment is its
+//! [footer](crate::footer).
 //!
 //! Numbers are little-endian. `length` is the length of the records. The checksum (CRC-32C) covers
 //! `length` and everything after the checksum. `durable` is a sequence number up to which the disk
@@ -19,9 +20,10 @@
 use tickcast_core::{Digest, KeyProgress, MAX_SYMBOL_LEN, Recorded, Seq, Symbol, Time};
 
 use crate::bytes::{self, read_short, take, u32_at, u64_at};
+use crate::times::Times;
 
 /// First bytes of every block, in this version and in the first version.
-pub(crate) const MAGIC: [u8; 4] = *b"TKB2";
+const MAGIC: [u8; 4] = *b"TKB2";
 const MAGIC_1: [u8; 4] = *b"TKB1";
 
 /// Length of the header of a block, in this version and in the first version.
@@ -29,11 +31,18 @@ pub(crate) const HEAD: usize = 48;
 const HEAD_1: usize = 32;
 
 /// Start of the checksummed bytes.
-pub(crate) const CHECKED: usize = 12;
+const CHECKED: usize = 12;
 
 pub(crate) const GONE: u8 = 1;
 pub(crate) const CLOSE: u8 = 2;
 pub(crate) const KEY: u8 = 4;
+
+/// Flag of the only record of a footer. Versions without footers read a block with this record as a
+/// block without entries and without keys.
+const FOOTER: u8 = 8;
+
+/// Start of the only record of a footer. The length is not used.
+pub(crate) const FOOTER_RECORD: [u8; 3] = [FOOTER, 0, 0];
 
 /// Maximum number of bytes of the records of a block. The writer never writes more, so a larger
 /// length is damage.
@@ -55,7 +64,33 @@ pub(crate) struct Stamp {
     pub before: Digest,
 }
 
-pub(crate) fn checksum(length: &[u8], rest: &[u8]) -> u32 {
+/// The numbers in the header of a block.
+pub(crate) struct Head {
+    pub(crate) first: Seq,
+    pub(crate) durable: Seq,
+    pub(crate) stamp: Stamp,
+    pub(crate) count: u32,
+    pub(crate) keys: u32,
+}
+
+impl Head {
+    /// Writes the header of a block whose records are there.
+    pub(crate) fn complete(&self, bytes: &mut [u8]) {
+        let length = (bytes.len() - HEAD) as u32;
+        bytes[..4].copy_from_slice(&MAGIC);
+        bytes[4..8].copy_from_slice(&length.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.count.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.first.get().to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.durable.get().to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.stamp.now.as_millis().to_le_bytes());
+        bytes[40..44].copy_from_slice(&self.stamp.before.to_bits().to_le_bytes());
+        bytes[44..48].copy_from_slice(&self.keys.to_le_bytes());
+        let sum = checksum(&bytes[4..8], &bytes[CHECKED..]);
+        bytes[8..12].copy_from_slice(&sum.to_le_bytes());
+    }
+}
+
+fn checksum(length: &[u8], rest: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(length), rest)
 }
 
@@ -159,9 +194,36 @@ impl<'a> Block<'a> {
         Seq::new(self.first.get() + u64::from(self.count) - 1)
     }
 
+    /// Returns the content of a footer, if the block is one.
+    pub(crate) fn footer(&self) -> Option<&'a [u8]> {
+        let content = self.records.strip_prefix(&FOOTER_RECORD)?;
+        (self.count == 0 && self.keys == 1).then_some(content)
+    }
+
+    /// Returns the earliest and the latest time of the ticks.
+    pub(crate) fn times(&self) -> Times {
+        let (mut rest, mut times) = (self.records, Times::default());
+        for _ in 0..self.count.saturating_add(self.keys) {
+            let Some((flags, payload)) = split(&mut rest) else {
+                break;
+            };
+            let is_tick = flags & (GONE | KEY) == 0;
+            let time = is_tick.then(|| time_of(payload)).flatten();
+            time.into_iter().for_each(|time| times.add(time));
+            if flags & CLOSE != 0 && read_short(&mut rest).is_none() {
+                break;
+            }
+        }
+        times
+    }
+
     /// Returns the recorded progress of requests.
     pub(crate) fn keys(&self) -> impl Iterator<Item = KeyProgress<'a>> + use<'a> {
-        all(self.records, self.count.saturating_add(self.keys)).filter_map(|record| match record {
+        let records = match self.keys {
+            0 => 0,
+            keys => self.count.saturating_add(keys),
+        };
+        all(self.records, records).filter_map(|record| match record {
             Record::Key(progress) => Some(progress),
             Record::Entry(_) => None,
         })
@@ -190,10 +252,30 @@ fn all(mut rest: &[u8], count: u32) -> impl Iterator<Item = Record<'_>> {
     std::iter::from_fn(move || record(&mut rest)).take(count as usize)
 }
 
-fn record<'a>(rest: &mut &'a [u8]) -> Option<Record<'a>> {
+/// Splits off the flags and the payload of a record. A previous close stays.
+fn split<'a>(rest: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
     let head = take(rest, 3)?;
-    let flags = head[0];
-    let mut payload = take(rest, u16::from_le_bytes([head[1], head[2]]).into())?;
+    let payload = take(rest, u16::from_le_bytes([head[1], head[2]]).into())?;
+    Some((head[0], payload))
+}
+
+/// Returns the time in the JSON of a tick. No field before it contains its name.
+fn time_of(json: &[u8]) -> Option<Time> {
+    const NAME: &[u8] = b",\"time\":";
+    let at = memchr::memmem::find(json, NAME)?;
+    let digits = json[at + NAME.len()..]
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit());
+    let millis = digits.fold(0i64, |millis, digit| {
+        millis
+            .saturating_mul(10)
+            .saturating_add(i64::from(digit - b'0'))
+    });
+    Time::from_millis(millis).ok()
+}
+
+fn record<'a>(rest: &mut &'a [u8]) -> Option<Record<'a>> {
+    let (flags, mut payload) = split(rest)?;
     if flags & KEY != 0 {
         let key = std::str::from_utf8(read_short(&mut payload)?).ok()?;
         let next = u64_at(take(&mut payload, 8)?, 0);
@@ -288,6 +370,25 @@ mod tests {
         assert_eq!((stamp.now.as_millis(), stamp.before.to_bits()), (7, 9));
         assert_eq!(Block::read(&[0; 64]).unwrap_err(), NoBlock::End);
         assert_eq!(Block::read(&[]).unwrap_err(), NoBlock::End);
+    }
+
+    #[test]
+    fn the_times_of_a_block_are_those_of_its_ticks() {
+        let mut batch = Batch::default();
+        batch.begin((Seq::new(40), Digest::from_bits(9)), Time::default());
+        let json = |time: i64| {
+            format!(r#"{{"symbol":"BTC/USD","price":1,"change":0,"time":{time},"n":1,"time2":3}}"#)
+        };
+        for time in [50, 7, 900] {
+            batch.push(&recorded(Some(json(time).as_bytes())));
+            batch.push_key(&PROGRESS);
+            batch.push(&recorded(None));
+        }
+        let bytes = batch.finish(Seq::new(5)).to_vec();
+        let times = Block::read(&bytes).unwrap().0.times();
+        let (earliest, latest) = (times.earliest.as_millis(), times.latest.as_millis());
+        assert_eq!((earliest, latest), (7, 900));
+        assert_eq!(Block::read(&block()).unwrap().0.times(), Times::default());
     }
 
     /// The checksum of such a block is right.

@@ -63,3 +63,26 @@ pub enum AppendError {
     #[error("the tape cannot be written any more: {0}")]
     Broken(Arc<str>),
 }
+
+/// Reason why the tape cannot be read from a position. Returned by
+/// [`DiskTape::read`](crate::DiskTape::read), [`DiskTape::skip`](crate::DiskTape::skip) and
+/// [`DiskTape::check_at`](crate::DiskTape::check_at).
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The tape no longer holds the entries after the position.
+    #[error("the tape begins after the requested position")]
+    Expired,
+    /// The data is not what was written.
+    #[error("{} is damaged at byte {offset}: {why}", .file.display())]
+    Damaged {
+        /// Path of the damaged file.
+        file: PathBuf,
+        /// Byte offset of the damage in the file.
+        offset: u64,
+        /// Description of the damage.
+        why: &'static str,
+    },
+    /// The operating system reported an error. Contains the error.
+    #[error("the tape cannot be read: {0}")]
+    Io(#[from] io::Error),
+}

@@ -2,7 +2,8 @@
 //!
 //! A data directory holds the last ticks in [segments](Writer) of blocks with checksums. The
 //! directory also holds a snapshot of the market to start from, and a state file with the epoch of
-//! the tape. [`open`] restores a [`Sequencer`](tickcast_core::Sequencer). `open` also returns a
+//! the tape. A complete segment is sealed with a footer, which says what opening needs to know of the
+//! segment. [`open`] restores a [`Sequencer`](tickcast_core::Sequencer). `open` also returns a
 //! [`Writer`] that continues the tape, and a [`DiskTape`] to read from.
 //!
 //! A tick is handed to the operating system before any reader receives the tick, so the end of the
@@ -12,25 +13,33 @@
 mod archive;
 mod batch;
 mod block;
+mod blocks;
 mod bytes;
 mod data_dir;
 mod delayed_snapshot;
 mod error;
+mod footer;
+mod index;
 mod recovery;
 mod repair;
+mod scan;
+mod seal_thread;
 mod segment;
 mod segment_set;
 mod snapshot;
 mod spare;
 mod spare_thread;
+mod times;
+mod torn;
+mod walk;
 mod writer;
 
 use std::time::Duration;
 
-pub use archive::{DiskTape, ReadError, Skipped};
+pub use archive::{DiskTape, Skipped};
 pub use batch::Batch;
 pub use delayed_snapshot::{DelayedSnapshot, read_delayed_snapshot, write_delayed_snapshot};
-pub use error::{AppendError, OpenError};
+pub use error::{AppendError, OpenError, ReadError};
 pub use recovery::{Opened, open};
 pub use repair::{CheckReport, check, repair};
 pub use snapshot::{encode_key, write as write_snapshot};

@@ -9,7 +9,7 @@ use tickcast_core::{Digest, Epoch, Limits, Seq};
 
 use crate::data_dir::{DataDir, LastRun};
 use crate::error::OpenError;
-use crate::recovery::{first_stamp, scan};
+use crate::scan::{Mode, first_stamp, scan};
 use crate::snapshot;
 
 /// Content of a data directory. Returned by [`check`] and [`repair`].
@@ -17,6 +17,9 @@ use crate::snapshot;
 pub struct CheckReport {
     /// Number of segment files.
     pub files: usize,
+    /// Number of complete segments without a footer that matches. A start reads these segments
+    /// block by block, and writes the footers again.
+    pub without_footer: usize,
     /// Sequence number before the oldest entry.
     pub start: Seq,
     /// Sequence number of the newest entry.
@@ -34,13 +37,15 @@ pub fn check(folder: &Path) -> Result<CheckReport, OpenError> {
 }
 
 fn inspect(folder: &DataDir, last_run: LastRun) -> Result<CheckReport, OpenError> {
-    let scan = scan(folder, (Epoch::new(0), Limits::default()), last_run, false)?;
+    let settings = (Epoch::new(0), Limits::default());
+    let scan = scan(folder, settings, last_run, Mode::Check)?;
     let start = scan
         .segments
         .front()
         .map_or(Seq::ZERO, |segment| Seq::new(segment.first.get() - 1));
     Ok(CheckReport {
         files: scan.segments.len(),
+        without_footer: scan.backlog.complete.len(),
         start,
         head: scan.restore.head(),
     })

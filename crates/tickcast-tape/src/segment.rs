@@ -5,21 +5,22 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
-use tickcast_core::{Digest, Seq, Time};
+use tickcast_core::{Digest, Seq};
 
 use crate::bytes::{u32_at, u64_at};
+use crate::error::ReadError;
+use crate::footer::Footer;
+use crate::index::{FIRST_BLOCK, Index, Part, Stride};
+use crate::times::Times;
 
 /// Length of the header of a segment: a mark, a version, the sequence number of the first entry, a
 /// checksum.
-pub(crate) const HEAD: usize = 24;
+pub(crate) const HEAD: usize = FIRST_BLOCK as usize;
 const MARK: &[u8; 8] = b"TICKTAPE";
 const VERSION: u32 = 2;
-
-/// Distance between two entries of the index, in bytes.
-const STRIDE: u64 = 64 << 10;
 
 /// One file of the tape, complete or still being written.
 #[derive(Debug)]
@@ -35,44 +36,26 @@ pub(crate) struct Segment {
     pub(crate) durable: AtomicU64,
     /// Sequence number of the last written entry.
     last: AtomicU64,
-    /// Index of some of the blocks, about one per stride.
-    index: Mutex<Vec<Stride>>,
+    index: Mutex<Index>,
     /// Digest of the tape before the first entry.
     before: Digest,
+    /// What the footer says, if the segment has one.
+    sealed: OnceLock<Sealed>,
+    /// Whether a part of the segment was found to be damaged.
+    damaged: AtomicBool,
     /// Whether the disk has confirmed that the file is in its folder.
     pub(crate) listed: AtomicBool,
     /// Time at which this process created or opened the segment.
     pub(crate) since: Instant,
 }
 
-/// Start of a stride: a block in the index.
+/// What does not change any more in a sealed segment.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Stride {
-    first: Seq,
-    pub(crate) offset: u64,
-    /// Digest of the tape before the block.
-    pub(crate) before: Digest,
-    /// Times of the stride's ticks, once they were requested.
-    span: Option<TimeRange>,
-}
-
-/// Times of the ticks of a stride, up to a byte of the file.
-#[derive(Debug, Clone, Copy)]
-struct TimeRange {
-    end: u64,
-    times: Option<(Time, Time)>,
-}
-
-/// A stride and its current end.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Part {
-    pub(crate) offset: u64,
-    pub(crate) end: u64,
-    /// Sequence number of the last entry.
-    pub(crate) last: Seq,
-    /// Earliest and latest time of the ticks. The outer `None` means not known; the inner `None`
-    /// means that the stride holds no ticks.
-    pub(crate) times: Option<Option<(Time, Time)>>,
+struct Sealed {
+    /// Digest of the tape after the last entry.
+    after: Digest,
+    /// Times of all ticks.
+    times: Times,
 }
 
 impl Segment {
@@ -134,9 +117,81 @@ impl Segment {
             last: AtomicU64::new(last),
             index: Mutex::default(),
             before,
+            sealed: OnceLock::new(),
+            damaged: AtomicBool::new(false),
             listed: AtomicBool::new(true),
             since: Instant::now(),
         }
+    }
+
+    /// Makes a segment of a file with a footer.
+    pub(crate) fn of_sealed((path, file): (PathBuf, File), footer: Footer) -> Self {
+        let segment = Self::of(path, file, (footer.first, footer.before));
+        segment.written.store(footer.at, Ordering::Release);
+        // The disk has confirmed the entries before the footer was written.
+        segment.durable.store(footer.at, Ordering::Release);
+        segment.last.store(footer.last.get(), Ordering::Release);
+        segment.set_sealed(footer);
+        segment
+    }
+
+    /// Takes over what a footer of this segment says.
+    pub(crate) fn set_sealed(&self, footer: Footer) {
+        let (after, times) = (footer.after, footer.index.times());
+        *self.index() = footer.index;
+        let _ = self.sealed.set(Sealed { after, times });
+    }
+
+    /// Returns the footer of a complete segment. `after` is the digest of the tape after the last
+    /// entry.
+    pub(crate) fn footer(&self, after: Digest) -> Footer {
+        Footer {
+            first: self.first,
+            last: self.last(),
+            before: self.before,
+            after,
+            at: self.written(),
+            index: self.index().clone(),
+        }
+    }
+
+    /// Returns the last entry of a sealed segment, and the digest of the tape there.
+    pub(crate) fn sealed_end(&self) -> Option<(Seq, Digest)> {
+        let sealed = self.sealed.get()?;
+        Some((self.last(), sealed.after))
+    }
+
+    /// Returns the times of the ticks of a sealed segment.
+    pub(crate) fn sealed_times(&self) -> Option<Times> {
+        self.sealed.get().map(|sealed| sealed.times)
+    }
+
+    /// Checks whether this is the index of the segment.
+    pub(crate) fn has_index(&self, index: &Index) -> bool {
+        *self.index() == *index
+    }
+
+    pub(crate) fn set_index(&self, index: Index) {
+        *self.index() = index;
+    }
+
+    /// Notes that a part of the segment cannot be read.
+    pub(crate) fn note_damage(&self, error: &ReadError) {
+        if !self.damaged.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                %error,
+                "the tape on disk is damaged: exports and streams that need this part end with an error"
+            );
+        }
+    }
+
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
+    }
+
+    /// Checks whether the disk has confirmed everything that is written.
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.durable.load(Ordering::Relaxed) >= self.written()
     }
 
     pub(crate) fn written(&self) -> u64 {
@@ -163,7 +218,31 @@ impl Segment {
         self.file.set_len(written)
     }
 
-    /// Releases the reserved bytes that a complete segment does not use.
+    /// Writes the footer of a complete segment, and releases the reserved bytes that the segment does
+    /// not use. `after` is the digest of the tape after the last entry. All times must be known.
+    pub(crate) fn seal(&self, after: Digest) -> io::Result<()> {
+        // A footer says that the entries are there, also after a crash of the system.
+        self.file.sync_data()?;
+        let footer = self.footer(after);
+        self.durable.fetch_max(footer.at, Ordering::Relaxed);
+        let bytes = footer.encode();
+        // The age of a segment is the time since its last entry.
+        let modified = self.file.metadata()?.modified()?;
+        self.file.write_all_at(&bytes, footer.at)?;
+        self.file.set_len(footer.at + bytes.len() as u64)?;
+        self.file.set_modified(modified)?;
+        self.set_sealed(footer);
+        Ok(())
+    }
+
+    /// Removes the footer, so that the segment can grow again.
+    pub(crate) fn reopen(&mut self) -> io::Result<()> {
+        self.sealed.take();
+        self.release_after(self.written())
+    }
+
+    /// Releases the reserved bytes that a complete segment does not use, and what may be after its
+    /// entries.
     pub(crate) fn release(&self) {
         if let Err(error) = self.file.set_len(self.written()) {
             tracing::warn!(%error, "the unused space of a segment cannot be released");
@@ -175,78 +254,59 @@ impl Segment {
     }
 
     /// Records a written block of `length` bytes with the entries `first` to `last`. `before` is
-    /// the digest of the tape before the block.
-    pub(crate) fn grow(&self, (first, last): (Seq, Seq), length: u64, before: Digest) {
+    /// the digest of the tape before the block. The times of its ticks may be known.
+    pub(crate) fn grow(
+        &self,
+        (first, last): (Seq, Seq),
+        length: u64,
+        (before, times): (Digest, Option<Times>),
+    ) {
         let offset = self.written();
+        let end = offset + length;
         let mut index = self.index();
-        if index
-            .last()
-            .is_none_or(|stride| offset - stride.offset >= STRIDE)
-        {
-            index.push(Stride {
-                first,
-                offset,
-                before,
-                span: None,
-            });
-        }
+        index.add(first, offset, before);
+        times
+            .into_iter()
+            .for_each(|times| index.add_times(times, (offset, end)));
         drop(index);
-        self.written.store(offset + length, Ordering::Release);
+        self.written.store(end, Ordering::Release);
         self.last.store(last.get(), Ordering::Release);
     }
 
     /// Returns the block at which a search for the entry `seq` must start.
     pub(crate) fn find(&self, seq: Seq) -> Stride {
-        let index = self.index();
-        let next = index.partition_point(|stride| stride.first <= seq);
-        next.checked_sub(1).map_or(self.start(), |at| index[at])
-    }
-
-    /// Returns the start of the first block.
-    pub(crate) const fn start(&self) -> Stride {
-        Stride {
-            first: self.first,
-            offset: HEAD as u64,
-            before: self.before,
-            span: None,
-        }
+        self.part(seq).stride
     }
 
     /// Returns the stride that contains the entry `seq`.
     pub(crate) fn part(&self, seq: Seq) -> Part {
         // The order of these loads matters: entries that `last` counts must be included in
         // `written`.
-        let (last, written) = (self.last(), self.written());
-        let index = self.index();
-        let next = index.partition_point(|stride| stride.first <= seq);
-        let stride = next.checked_sub(1).map_or(self.start(), |at| index[at]);
-        let (last, end) = index.get(next).map_or((last, written), |next| {
-            (Seq::new(next.first.get() - 1), next.offset)
-        });
-        let times = stride
-            .span
-            .filter(|span| span.end == end)
-            .map(|span| span.times);
-        Part {
-            offset: stride.offset,
+        let (last, end) = (self.last(), self.written());
+        let part = self.index().part(seq, (last, end));
+        part.unwrap_or(Part {
+            stride: Stride::new(self.first, FIRST_BLOCK, self.before),
             end,
             last,
-            times,
-        }
+        })
     }
 
-    /// Stores the times of the ticks of a stride.
-    pub(crate) fn note_times(&self, part: &Part, times: Option<(Time, Time)>) {
-        let mut index = self.index();
-        if let Ok(at) = index.binary_search_by_key(&part.offset, |stride| stride.offset) {
-            index[at].span = Some(TimeRange {
-                end: part.end,
-                times,
-            });
-        }
+    /// Returns a stride with ticks whose times are not known. The segment must be complete.
+    pub(crate) fn untimed(&self) -> Option<Part> {
+        self.index().untimed((self.last(), self.written()))
     }
 
-    fn index(&self) -> MutexGuard<'_, Vec<Stride>> {
+    /// Stores the times of the ticks of a stride that were not known.
+    pub(crate) fn note_times(&self, part: &Part, times: Times) {
+        self.index().note_times(part, times);
+    }
+
+    /// Returns the digest of the tape before the first entry.
+    pub(crate) const fn before(&self) -> Digest {
+        self.before
+    }
+
+    fn index(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

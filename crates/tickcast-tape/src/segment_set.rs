@@ -19,9 +19,6 @@ use crate::{Options, Sync};
 /// directory is gone.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Time before the next segment is made again, after the disk had no room for it.
-const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-
 /// All segments of a tape.
 #[derive(Debug)]
 pub(crate) struct SegmentSet {
@@ -80,6 +77,16 @@ impl SegmentSet {
             .clone()
     }
 
+    pub(crate) fn oldest(&self) -> Option<Arc<Segment>> {
+        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+        segments.front().cloned()
+    }
+
+    pub(crate) fn newest(&self) -> Option<Arc<Segment>> {
+        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+        segments.back().cloned()
+    }
+
     /// Returns the segment that contains the entry `seq`, or the first segment after `seq`.
     pub(crate) fn containing(&self, seq: Seq) -> Option<Arc<Segment>> {
         let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
@@ -134,19 +141,19 @@ impl SegmentSet {
         }
     }
 
-    /// Waits until work that has failed can be tried again. Returns whether the tape is closed or
+    /// Waits for some time, or until the tape is closed. Returns whether the tape is closed or
     /// broken.
-    pub(crate) fn wait_to_retry(&self) -> bool {
+    pub(crate) fn wait(&self, time: Duration) -> bool {
         let (work, _) = self
             .wake
-            .wait_timeout_while(self.work(), RETRY_INTERVAL, |work| !work.closing)
+            .wait_timeout_while(self.work(), time, |work| !work.closing)
             .unwrap_or_else(PoisonError::into_inner);
         work.closing || self.is_broken()
     }
 
     /// Returns the reason if written data would be lost.
     fn why_lost(&self) -> Option<&'static str> {
-        let newest = self.segments().back().cloned()?;
+        let newest = self.newest()?;
         let in_place = std::fs::metadata(&newest.path)
             .and_then(|there| Ok(same_file(&there, &newest.file.metadata()?)))
             .unwrap_or(false);
@@ -220,7 +227,7 @@ impl SegmentSet {
             // `written`.
             let last = segment.last();
             let written = segment.written();
-            if segment.durable.load(Ordering::Relaxed) < written {
+            if !segment.is_confirmed() {
                 if !segment.listed.load(Ordering::Acquire) {
                     self.confirm_folder();
                     if self.is_broken() {

@@ -10,6 +10,7 @@ use tickcast_core::{Digest, Seq};
 
 use crate::batch::Batch;
 use crate::error::AppendError;
+use crate::seal_thread::{self, Backlog, Complete};
 use crate::segment::{self, Segment};
 use crate::segment_set::SegmentSet;
 use crate::spare_thread::{self, SpareWork};
@@ -30,17 +31,20 @@ pub struct Writer {
     segment_sealed: Sender<()>,
     /// The work of the spare. `None` when the tape is closed.
     spare_work: Option<Sender<SpareWork>>,
+    /// The complete segments to be sealed. `None` when the tape is closed.
+    seals: Option<Sender<Complete>>,
     /// Whether the spare was asked for.
     spare_asked: bool,
-    /// The sync thread, the thread that watches the directory, and the thread of the spare.
+    /// The sync thread, the thread that watches the directory, the thread of the spare, and the
+    /// thread that seals segments.
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Writer {
     pub(crate) fn new(
         segments: Arc<SegmentSet>,
-        segment: Arc<Segment>,
-        digest: Digest,
+        (segment, digest): (Arc<Segment>, Digest),
+        backlog: Backlog,
         segment_sealed: Sender<()>,
     ) -> io::Result<Self> {
         let syncer = Arc::clone(&segments);
@@ -56,6 +60,11 @@ impl Writer {
         let preparing = std::thread::Builder::new()
             .name("tape-next".to_owned())
             .spawn(move || spare_thread::run(&spares, &work))?;
+        let sealer = Arc::clone(&segments);
+        let (seals, complete) = channel();
+        let sealing = std::thread::Builder::new()
+            .name("tape-seal".to_owned())
+            .spawn(move || seal_thread::run(&sealer, backlog, &complete))?;
         let next = segment.last().next();
         Ok(Self {
             segments,
@@ -64,8 +73,9 @@ impl Writer {
             digest,
             segment_sealed,
             spare_work: Some(spare_work),
+            seals: Some(seals),
             spare_asked: false,
-            threads: vec![syncing, watching, preparing],
+            threads: vec![syncing, watching, preparing, sealing],
         })
     }
 
@@ -108,11 +118,14 @@ impl Writer {
         self.segments.push(Arc::clone(&self.segment));
         self.spare_asked = false;
         if is_spare {
-            self.send_spare_work(SpareWork::Used(before));
+            self.send_spare_work(SpareWork::Used);
         } else {
-            before.release();
             self.segments.confirm_folder();
         }
+        let _ = self
+            .seals
+            .as_ref()
+            .map(|seals| seals.send((before, self.digest)));
         let _ = self.segment_sealed.send(());
         self.segments.ensure_writable()
     }
@@ -143,7 +156,8 @@ impl Writer {
         if written.is_ok() {
             for block in batch.blocks() {
                 let entries = (block.first, block.last());
-                self.segment.grow(entries, block.len(), block.stamp.before);
+                let before = block.stamp.before;
+                self.segment.grow(entries, block.len(), (before, None));
                 self.next = block.last().next();
             }
             self.digest = digest;
@@ -172,7 +186,7 @@ impl Writer {
     /// Makes the disk confirm everything, and records that the tape was closed cleanly.
     fn close(&mut self) {
         self.segments.close();
-        self.spare_work = None;
+        (self.spare_work, self.seals) = (None, None);
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the tape has panicked");

@@ -204,6 +204,7 @@ impl Hub {
         let disk = self.log().tape().map(|tape| DiskStats {
             ticks: tape.head().get().saturating_sub(tape.start().get()),
             bytes: tape.bytes(),
+            damaged_files: tape.damaged_segments() as u64,
         });
         let mut stats = HubStats {
             streams: 0,

@@ -128,6 +128,9 @@ pub struct DiskStats {
     pub ticks: u64,
     /// Size of the tape, in bytes.
     pub bytes: u64,
+    /// Number of files of the tape of which a part was found to be damaged since the start. Exports
+    /// and streams that need this part end with an error.
+    pub damaged_files: u64,
 }
 
 /// The numbers of answers in progress and of refused requests. Field of [`HubStats`].

@@ -7,19 +7,23 @@ use serde_json::Value;
 use tickcast_core::{Limits, Seq, Tick};
 use tickcast_tape::{OpenError, check, open, repair};
 
-use super::{Log, TapeEntry, WHOLE, options, scratch};
+use super::{BY_FOOTER, Log, TapeEntry, WHOLE, WholeTape, options, scratch};
 
 /// Maximum number of edits of one tape.
 const MAX_EDITS: usize = 16;
 
 /// Checks damaged tapes. The first byte says how the last run ended: closed, killed, or with the
-/// system. Each four bytes after it are an edit of a file of a whole tape. What an opened or
+/// system, and which of two tapes it is. Each four bytes after it are an edit of a file of a whole tape. What an opened or
 /// repaired tape holds is a part of the whole tape, without a gap and from the same positions on.
 pub fn tape_files(data: &[u8]) {
     let Some((first, edits)) = data.split_first() else {
         return;
     };
-    let mut files = WHOLE.files.clone();
+    let whole: &WholeTape = match first / 3 % 2 {
+        0 => &WHOLE,
+        _ => &BY_FOOTER,
+    };
+    let mut files = whole.files.clone();
     for (name, bytes) in &mut files {
         if name == "state.json" {
             *bytes = ended(bytes, first % 3);
@@ -29,10 +33,14 @@ pub fn tape_files(data: &[u8]) {
         apply(&mut files, [edit[0], edit[1], edit[2], edit[3]]);
     }
     let folder = scratch();
-    for (name, bytes) in &files {
-        fs::write(folder.path().join(name), bytes).expect("the folder is writable");
+    write_files(folder.path(), &files);
+    check_folder(folder.path(), &whole.entries);
+}
+
+pub(super) fn write_files(folder: &Path, files: &[(String, Vec<u8>)]) {
+    for (name, bytes) in files {
+        fs::write(folder.join(name), bytes).expect("the folder is writable");
     }
-    check_folder(folder.path());
 }
 
 /// Returns the recorded state of a run that was closed, killed, or stopped with the system.
@@ -69,22 +77,28 @@ fn apply(files: &mut Vec<(String, Vec<u8>)>, [what, low, high, value]: [u8; 4]) 
     }
 }
 
-fn check_folder(folder: &Path) {
+fn check_folder(folder: &Path, whole: &[TapeEntry]) {
     let checked = check(folder);
     let opened = open(folder, options(), Limits::default());
-    match (&checked, &opened) {
-        (Err(OpenError::NoTape(_)), _) => {}
-        (checked, opened) => assert_eq!(checked.is_ok(), opened.is_ok(), "{checked:?}, {opened:?}"),
-    }
-    let damage = match opened {
-        Ok(opened) => return check_opened(folder, Log(opened)),
-        Err(damage) => damage,
+    let damage = match (checked, opened) {
+        (Ok(_) | Err(OpenError::NoTape(_)), Ok(opened)) => {
+            return check_opened(folder, Log(opened), whole);
+        }
+        // The damage is in a segment that is not read at the start. Its readers meet it.
+        (Err(damage @ OpenError::Damaged { .. }), Ok(opened)) => {
+            let (start, entries, error) = Log(opened).entries_until_error();
+            check_entries(start, &entries, whole);
+            assert!(error.is_some(), "{damage}");
+            damage
+        }
+        (Err(OpenError::NoTape(_)) | Err(_), Err(damage)) => damage,
+        (checked, opened) => panic!("{checked:?}, {opened:?}"),
     };
     match (repair(folder), damage) {
         (Ok((report, _)), OpenError::Damaged { .. }) => {
             let log = Log::open(folder, options());
             assert_eq!(log.0.tape.head(), report.head);
-            check_opened(folder, log);
+            check_opened(folder, log, whole);
         }
         // A flipped bit of a version is a version.
         (Ok(_) | Err(OpenError::Newer(_)), OpenError::Newer(_)) | (Err(OpenError::Newer(_)), _) => {
@@ -93,12 +107,17 @@ fn check_folder(folder: &Path) {
     }
 }
 
-/// Checks the entries and the market of an opened tape. Then checks that the tape can be continued.
-fn check_opened(folder: &Path, mut log: Log) {
-    let (start, entries) = log.entries();
+/// Checks that entries are a part of the whole tape, without a gap.
+fn check_entries(start: Seq, entries: &[TapeEntry], whole: &[TapeEntry]) {
     let from = usize::try_from(start.get()).expect("positions are small");
-    let whole = WHOLE.entries.get(from..from + entries.len());
-    assert_eq!(whole, Some(&entries[..]), "after {start:?}");
+    let part = whole.get(from..from + entries.len());
+    assert_eq!(part, Some(entries), "after {start:?}");
+}
+
+/// Checks the entries and the market of an opened tape. Then checks that the tape can be continued.
+pub(super) fn check_opened(folder: &Path, mut log: Log, whole: &[TapeEntry]) {
+    let (start, entries) = log.entries();
+    check_entries(start, &entries, whole);
     assert_eq!(log.0.sequencer.cursor().seq(), log.0.tape.head());
     check_newest(&log, start, &entries);
     let tick = Tick::from_json(br#"{"symbol":"NEW","price":1}"#).expect("the tick is valid");

@@ -72,6 +72,26 @@ fn a_time_range_is_found_completely_and_other_parts_are_not_read_again() {
     ));
 }
 
+/// The damaged parts are skipped: nothing of them is read.
+#[test]
+fn the_first_search_after_a_start_reads_only_what_it_finds() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = filled(folder.path());
+    log.save();
+    kill(log);
+    let files = segments(folder.path());
+    for path in &files[..files.len() - 1] {
+        change(path, |bytes| bytes[20_000] ^= 1);
+    }
+    let mut log = Log::open(folder.path());
+    log.publish("A", 1, BEGIN + 70_000);
+    let end = BEGIN + 59_999;
+    let (found, read) = within(&log.tape, end - 99, end).unwrap();
+    assert_eq!(found, (59_901..=60_000).collect::<Vec<_>>());
+    assert!(read < 1500, "{read} entries were read for the last hundred");
+    assert!(within(&log.tape, BEGIN, BEGIN + 99).is_err());
+}
+
 #[test]
 fn entries_added_since_the_last_scan_are_scanned_again() {
     let folder = tempfile::tempdir().unwrap();

@@ -29,6 +29,10 @@ impl DiskTape {
         match self.0 {}
     }
 
+    pub(crate) fn damaged_segments(&self) -> usize {
+        match self.0 {}
+    }
+
     pub(crate) fn check_writable(&self) -> Result<(), AppendError> {
         match self.0 {}
     }

@@ -88,9 +88,10 @@ pub(super) async fn status(view: View, _: NoParameters) -> impl IntoResponse {
             bytes: stats.tape_bytes as u64,
         }),
         disk: whole.as_ref().map(|stats| {
-            stats.disk.map(|disk| Size {
+            stats.disk.map(|disk| Disk {
                 ticks: disk.ticks,
                 bytes: disk.bytes,
+                damaged_files: disk.damaged_files,
             })
         }),
         sources: sources
@@ -146,8 +147,8 @@ pub(super) struct Status {
     /// Size of the tape on disk; `null`: the tape is in memory only. Only for a reader of the whole
     /// market.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Size>, required = false))]
-    disk: Option<Option<Size>>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Disk>, required = false))]
+    disk: Option<Option<Disk>>,
     sources: Vec<Source>,
 }
 
@@ -156,6 +157,17 @@ pub(super) struct Status {
 pub(super) struct Size {
     ticks: u64,
     bytes: u64,
+}
+
+/// Size and health of the tape on disk.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(super) struct Disk {
+    ticks: u64,
+    bytes: u64,
+    /// Number of files of which a part was found to be damaged since the start. Exports and streams
+    /// that need this part end with an error.
+    damaged_files: u64,
 }
 
 /// Status of a source.
