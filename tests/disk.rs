@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::resumable::{back, data, open, short, up_to};
+use crate::resumable::{back, cursor_at, data, open, short, up_to};
 use crate::server::{TOKEN, TestServer, eventually, tickcast};
 
 pub(crate) fn lines(symbol: &str, prices: std::ops::RangeInclusive<u64>) -> String {
@@ -115,6 +115,53 @@ async fn a_restart_continues_where_the_server_stopped() {
     );
 }
 
+/// A removed symbol counts against the maximum number of symbols until it is forgotten.
+#[tokio::test]
+async fn a_removed_symbol_is_forgotten_at_a_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let two = ["--max-symbols", "2"];
+    let server = TestServer::on_disk(folder.path(), &two);
+    server.publish(&[("A", "1"), ("B", "2")]).await;
+    let cursor = cursor_at(&server, 2).await;
+    let removed = server
+        .http
+        .delete(format!("{}/v1/prices/B", server.public))
+        .bearer_auth(TOKEN);
+    assert_eq!(removed.send().await.unwrap().status(), 204);
+    // A stream stopped here, in the middle of a run of latest values.
+    let within_run = server.get("/v1/status").await.1["cursor"].clone();
+    let within_run = within_run.as_str().unwrap().replace("-3.", "-2_3.");
+    server.end();
+    let other = r#"{"symbol":"C","price":"3"}"#;
+    let server = TestServer::on_disk(folder.path(), &two);
+    assert_eq!(
+        server.post(other).await.0,
+        422,
+        "B has its place for 30 days"
+    );
+    server.end();
+    let forget = ["--max-symbols", "2", "--forget", "1ms"];
+    let server = TestServer::on_disk(folder.path(), &forget);
+    assert_eq!(server.post(other).await.0, 200);
+    let (_, symbols) = server.get("/v1/symbols").await;
+    assert_eq!(symbols["symbols"].as_array().unwrap().len(), 2, "{symbols}");
+    // Readers from before the removal: the newest values without B, or every entry.
+    for cursor in [&cursor, &within_run] {
+        let mut reader = back(&server, "", cursor).await;
+        let seen = up_to(&mut reader, "ready").await;
+        assert_eq!(
+            seen[seen.len() - 3..],
+            ["tick A 1=1 @1", "tick C 1=3 @4", "ready @4"]
+        );
+    }
+    let mut reader = back(&server, "?mode=all", &cursor).await;
+    let seen = up_to(&mut reader, "ready").await;
+    assert_eq!(
+        seen[seen.len() - 3..],
+        ["gone B @3", "tick C 1=3 @4", "ready @4"]
+    );
+}
+
 #[tokio::test]
 async fn readers_resume_across_a_restart_beyond_the_tape_in_memory() {
     let folder = tempfile::tempdir().unwrap();
@@ -125,7 +172,7 @@ async fn readers_resume_across_a_restart_beyond_the_tape_in_memory() {
     server.kill();
     let server = TestServer::on_disk(folder.path(), &small);
     fill(&server, "A", 20_001..=40_000).await;
-    let last = crate::resumable::cursor_at(&server, 5000).await;
+    let last = cursor_at(&server, 5000).await;
     let other = format!("{}-5000.{}", crate::resumable::epoch(&server).await, "____");
     // After a `reset`, earlier statuses no longer hold. The server sends every state that is not
     // live again.
@@ -167,7 +214,7 @@ async fn readers_resume_across_a_restart_beyond_the_tape_in_memory() {
             ("ready @40010", Some(true))
         );
     }
-    let last = crate::resumable::cursor_at(&server, 40_009).await;
+    let last = cursor_at(&server, 40_009).await;
     let mut reader = back(&server, "?mode=all", &last).await;
     assert_eq!(
         up_to(&mut reader, "ready").await.len(),

@@ -155,6 +155,7 @@ fn options() -> Options {
     Options::default()
         .sync(Sync::Never)
         .retention_bytes(4 << 20)
+        .forget(std::time::Duration::MAX)
 }
 
 /// A whole tape: two segments and a snapshot.

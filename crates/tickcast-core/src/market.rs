@@ -84,6 +84,14 @@ impl Market {
         self.names.symbol(id)
     }
 
+    /// Returns the sequence number up to which the market may have
+    /// [forgotten](crate::Restore::forget_until) removed symbols, or zero. The market cannot tell a
+    /// reader before this position which symbols are gone, so such a reader needs all newest ticks.
+    #[must_use]
+    pub fn forgotten(&self) -> Seq {
+        self.names.forgotten()
+    }
+
     /// Returns the sequence number of the last change of the symbol.
     #[must_use]
     pub fn last_seq(&self, id: SymbolId) -> Seq {

@@ -1,12 +1,12 @@
 //! The names of all symbols, shared by everything that follows a log.
 
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use foldhash::fast::RandomState;
 
-use crate::{Symbol, SymbolId};
+use crate::{Seq, Symbol, SymbolId};
 
 /// Number of places of the first table.
 const FIRST_TABLE: usize = 64;
@@ -32,6 +32,8 @@ pub struct Names {
     /// to those who still read them; together they are not larger than the last.
     tables: [OnceLock<Table>; TABLES],
     current: AtomicUsize,
+    /// Sequence number up to which removed symbols may have been forgotten.
+    forgotten: AtomicU64,
     /// The order of the names, as far as anyone has asked for it. The writer never asks.
     order: Mutex<Order>,
 }
@@ -88,6 +90,7 @@ impl Default for Names {
             hasher: RandomState::default(),
             tables,
             current: AtomicUsize::new(0),
+            forgotten: AtomicU64::new(0),
             order: Mutex::default(),
         }
     }
@@ -171,6 +174,15 @@ impl Names {
             self.current.store(current + 1, Ordering::Release);
         }
         id
+    }
+
+    /// Records that symbols that were removed up to the entry `seq` may not be among the names.
+    pub(crate) fn forget_until(&self, seq: Seq) {
+        self.forgotten.fetch_max(seq.get(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn forgotten(&self) -> Seq {
+        Seq::new(self.forgotten.load(Ordering::Relaxed))
     }
 
     /// Returns the order of all names. Sorting is fast for names that are mostly in order, so the

@@ -117,7 +117,7 @@ pub struct Quote {
     pub n: u64,
     /// Price of the newest tick.
     pub price: Price,
-    /// Time of the newest tick.
+    /// Time of the newest tick. If the symbol was removed, time of its removal.
     pub time: Time,
     /// Time of the first tick since the symbol appeared, or appeared again after its removal.
     pub first_time: Time,
@@ -156,6 +156,15 @@ pub struct SymbolSnapshot {
 }
 
 impl SymbolSnapshot {
+    /// Returns the time since which the symbol is removed, or `None` if it is not.
+    #[must_use]
+    pub const fn gone_since(&self) -> Option<Time> {
+        match self.frame {
+            None => Some(self.quote.time),
+            Some(_) => None,
+        }
+    }
+
     /// Sets the times of the symbol back to those of its newest tick. Ticks that were not accepted,
     /// because their price was the same, have moved them on.
     pub fn forget_unchanged(&mut self) {

@@ -243,15 +243,15 @@ impl Sequencer {
         Ok(Sequenced::accepted(seq, (id, source), source))
     }
 
-    /// Removes a symbol from the market. If the symbol returns, its number `n` continues. Returns
-    /// `None` if the symbol was not in the market.
+    /// Removes a symbol from the market. If the symbol returns before it is
+    /// [forgotten](Restore::forget_until), its number `n` continues. Returns `None` if the symbol was not in the market.
     pub fn remove(&mut self, symbol: &Symbol, now: Now) -> Option<Sequenced> {
         let id = self.market.names().id(symbol);
         let id = id.filter(|id| self.is_listed(*id))?;
         let before = self.kept(id);
         let source = match &mut self.quotes[id.index()] {
             Some(quote) => {
-                quote.listed = false;
+                (quote.listed, quote.time) = (false, now.wall);
                 quote.source
             }
             None => SourceId::UNKNOWN,

@@ -254,6 +254,12 @@ pub(crate) struct Layer {
     #[arg(long, env = "TICKCAST_RETENTION_TIME", value_name = "AGE")]
     pub(crate) retention_time: Option<Age>,
 
+    /// Age after which a symbol that was removed, and did not return, is forgotten at the next start
+    /// with --data. Until then it counts against --max-symbols
+    /// [default: 30days]
+    #[arg(long, env = "TICKCAST_FORGET", value_name = "AGE")]
+    pub(crate) forget: Option<Age>,
+
     /// Maximum number of symbols on the market
     /// [default: 100000, fewer with less than 4 GiB of memory]
     #[arg(long, env = "TICKCAST_MAX_SYMBOLS", value_name = "N")]

@@ -442,6 +442,12 @@ impl Layers<'_> {
         self.show("retention_time", shown, origin);
         let retention_time =
             retention_time.map_or(Age::new(standard.retention_time), |(age, _)| age);
+        let forget = self.pick(
+            "forget",
+            flags.forget,
+            file.forget,
+            Age::new(standard.forget),
+        );
         if interval.0.is_zero() {
             return Err(SettingsError(
                 "sync_interval cannot be 0; use sync = always to sync as often as possible"
@@ -461,7 +467,8 @@ impl Layers<'_> {
         let options = TapeOptions::default()
             .sync(sync)
             .retention_bytes(retention_bytes)
-            .retention_time(retention_time.0);
+            .retention_time(retention_time.0)
+            .forget(forget.0);
         Ok(folder.map(|(folder, _)| (folder, options)))
     }
 

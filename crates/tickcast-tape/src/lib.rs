@@ -29,6 +29,7 @@ mod segment_set;
 mod snapshot;
 mod spare;
 mod spare_thread;
+mod start;
 mod times;
 mod torn;
 mod walk;
@@ -77,16 +78,21 @@ pub struct Options {
     pub retention_bytes: u64,
     /// Retention time: how long ticks stay on disk. Default: ten years.
     pub retention_time: Duration,
+    /// Time after which a symbol that was removed, and did not return, is forgotten at the next
+    /// opening. Its name then no longer counts against the maximum number of symbols. Default: 30
+    /// days.
+    pub forget: Duration,
 }
 
 impl Default for Options {
     /// Returns the defaults: confirmation every 100 ms; 1 GiB, about eight million ticks; ten
-    /// years.
+    /// years; removed symbols are forgotten after 30 days.
     fn default() -> Self {
         Self {
             sync: Sync::Interval(Duration::from_millis(100)),
             retention_bytes: 1 << 30,
             retention_time: Duration::from_secs(3650 * 86_400),
+            forget: Duration::from_secs(30 * 86_400),
         }
     }
 }
@@ -110,6 +116,13 @@ impl Options {
     #[must_use]
     pub const fn retention_time(mut self, time: Duration) -> Self {
         self.retention_time = time;
+        self
+    }
+
+    /// Sets the time after which a removed symbol is forgotten. Default: 30 days.
+    #[must_use]
+    pub const fn forget(mut self, time: Duration) -> Self {
+        self.forget = time;
         self
     }
 

@@ -5,8 +5,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::SystemTime;
 
-use tickcast_core::{Epoch, Limits, Restore, Sequencer};
+use tickcast_core::{Epoch, Limits, Restore, Sequencer, Time};
 
 use crate::archive::DiskTape;
 use crate::data_dir::{DataDir, LastRun};
@@ -14,6 +15,7 @@ use crate::error::OpenError;
 use crate::scan::{Mode, scan};
 use crate::segment::Segment;
 use crate::segment_set::SegmentSet;
+use crate::start::Settings;
 use crate::writer::Writer;
 use crate::{Options, Sync};
 
@@ -53,7 +55,12 @@ pub fn open(folder: &Path, options: Options, limits: Limits) -> Result<Opened, O
         }
         (None, _) => fresh_epoch(),
     };
-    let mut scan = scan(&folder, (epoch, limits), last_run, Mode::Open)?;
+    let settings = Settings {
+        epoch,
+        limits,
+        forget_before: Time::from(SystemTime::now()).saturating_sub(options.forget),
+    };
+    let mut scan = scan(&folder, settings, last_run, Mode::Open)?;
     let backlog = std::mem::take(&mut scan.backlog);
     let mut segments = scan.segments;
     let restore = scan.restore;

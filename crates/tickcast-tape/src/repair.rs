@@ -5,12 +5,13 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use tickcast_core::{Digest, Epoch, Limits, Seq};
+use tickcast_core::{Digest, Epoch, Limits, Seq, Time};
 
 use crate::data_dir::{DataDir, LastRun};
 use crate::error::OpenError;
 use crate::scan::{Mode, first_stamp, scan};
 use crate::snapshot;
+use crate::start::Settings;
 
 /// Content of a data directory. Returned by [`check`] and [`repair`].
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +38,11 @@ pub fn check(folder: &Path) -> Result<CheckReport, OpenError> {
 }
 
 fn inspect(folder: &DataDir, last_run: LastRun) -> Result<CheckReport, OpenError> {
-    let settings = (Epoch::new(0), Limits::default());
+    let settings = Settings {
+        epoch: Epoch::new(0),
+        limits: Limits::default(),
+        forget_before: Time::default(),
+    };
     let scan = scan(folder, settings, last_run, Mode::Check)?;
     let start = scan
         .segments

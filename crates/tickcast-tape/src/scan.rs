@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tickcast_core::{Digest, Epoch, Limits, Restore, Seq};
+use tickcast_core::{Digest, Restore, Seq};
 
 use crate::block::Block;
 use crate::data_dir::{DataDir, LastRun};
@@ -18,7 +18,7 @@ use crate::error::OpenError;
 use crate::footer::{Footer, is_remnant};
 use crate::seal_thread::{Backlog, Complete};
 use crate::segment::{HEAD, Segment, check_head};
-use crate::snapshot::{self, SnapshotRecord};
+use crate::start::{Settings, begin};
 use crate::torn::{cut, drop_later, is_torn, lost_with};
 use crate::walk::Walk;
 
@@ -46,14 +46,13 @@ pub(crate) enum Mode {
 /// Restores the log from all files.
 pub(crate) fn scan(
     folder: &DataDir,
-    (epoch, limits): (Epoch, Limits),
+    settings: Settings,
     last_run: LastRun,
     mode: Mode,
 ) -> Result<Scan, OpenError> {
     let change = mode == Mode::Open;
-    let scan = |by_footers| {
-        Scanner::new(folder, (epoch, limits), last_run, (by_footers, change))?.scan_files()
-    };
+    let scan =
+        |by_footers| Scanner::new(folder, settings, last_run, (by_footers, change))?.scan_files();
     match scan(change) {
         // A footer that does not match its segment must not stop the start.
         Err(OpenError::Damaged { file, why, .. }) if change => {
@@ -82,7 +81,7 @@ struct Scanner<'f> {
 impl<'f> Scanner<'f> {
     fn new(
         folder: &'f DataDir,
-        settings: (Epoch, Limits),
+        settings: Settings,
         last_run: LastRun,
         (by_footers, change): (bool, bool),
     ) -> Result<Self, OpenError> {
@@ -343,53 +342,4 @@ impl<'f> Scanner<'f> {
 pub(crate) fn first_stamp(bytes: &[u8]) -> Option<Digest> {
     let (block, _) = Block::read(bytes.get(HEAD..)?).ok()?;
     block.stamp.map(|stamp| stamp.before)
-}
-
-/// Restores from the newest valid snapshot.
-fn begin(
-    folder: &DataDir,
-    (epoch, limits): (Epoch, Limits),
-    oldest: Seq,
-) -> Result<(Restore, Option<Digest>), OpenError> {
-    let mut damaged_snapshot: Option<(PathBuf, &'static str)> = None;
-    for (base, path) in folder
-        .numbered("market")?
-        .into_iter()
-        .rev()
-        .filter(|(base, _)| *base >= oldest)
-    {
-        let mut restore = Restore::new(epoch, limits, (base, Digest::START));
-        let restore_record = |record: SnapshotRecord<'_>| match record {
-            SnapshotRecord::Symbol(snapshot) => restore.symbol(*snapshot),
-            SnapshotRecord::Key(progress, at) => restore.record_key(progress, at),
-        };
-        match snapshot::read(&path, base, restore_record) {
-            Ok(digest) => {
-                restore.set_digest(digest.unwrap_or_default());
-                return Ok((restore, digest));
-            }
-            Err(why) => {
-                tracing::warn!(file = %path.display(), "a snapshot of the market is skipped: {why}");
-                damaged_snapshot = Some((path, why));
-            }
-        }
-    }
-    // If the tape starts at the first tick, no snapshot is needed.
-    if oldest == Seq::ZERO {
-        return Ok((
-            Restore::new(epoch, limits, (Seq::ZERO, Digest::START)),
-            Some(Digest::START),
-        ));
-    }
-    let (file, why) = damaged_snapshot.unwrap_or_else(|| {
-        (
-            folder.path.join("*.market"),
-            "the snapshot of the market is missing",
-        )
-    });
-    Err(OpenError::Damaged {
-        file,
-        offset: 0,
-        why,
-    })
 }

@@ -12,6 +12,7 @@ use tickcast_core::{
 
 use super::*;
 
+mod forgetting;
 mod format;
 mod sealing;
 mod skipping;
@@ -30,9 +31,15 @@ impl Log {
     }
 
     fn try_open(folder: &Path) -> Result<Self, OpenError> {
+        Self::open_with(folder, Duration::MAX)
+    }
+
+    /// Opens a tape. Symbols that were removed longer ago than `forget` are forgotten.
+    fn open_with(folder: &Path, forget: Duration) -> Result<Self, OpenError> {
         let options = Options::default()
             .sync(Sync::Never)
-            .retention_bytes(4 << 20);
+            .retention_bytes(4 << 20)
+            .forget(forget);
         let Opened {
             sequencer,
             writer,
@@ -71,12 +78,18 @@ impl Log {
     }
 
     fn remove(&mut self, symbol: &str) {
+        self.remove_at(symbol, Time::default());
+    }
+
+    fn remove_at(&mut self, symbol: &str, wall: Time) {
         let before = self.sequencer.newest_position();
-        if let Some(removed) = self
-            .sequencer
-            .remove(&Symbol::new(symbol).unwrap(), Now::default())
-        {
-            self.record(before, removed, Time::default());
+        let now = Now {
+            wall,
+            ..Now::default()
+        };
+        let symbol = Symbol::new(symbol).unwrap();
+        if let Some(removed) = self.sequencer.remove(&symbol, now) {
+            self.record(before, removed, wall);
         }
     }
 

@@ -68,6 +68,12 @@ impl Restore {
         self.symbol_of(snapshot, SourceId::UNKNOWN);
     }
 
+    /// Records that symbols that were removed up to the entry `seq` may have been left out, now or by
+    /// an earlier restoration. See [`Market::forgotten`](crate::Market::forgotten).
+    pub fn forget_until(&mut self, seq: Seq) {
+        self.sequencer.market.names().forget_until(seq);
+    }
+
     /// Returns the latest sequence number that a restored symbol includes. It may be later than that of
     /// the last replayed entry, because a snapshot is made while the market moves on.
     #[must_use]
@@ -158,7 +164,13 @@ impl Sequencer {
         let listed = self.is_listed(id);
         let quote = &mut self.quotes[id.index()];
         let Some(json) = recorded.json else {
-            quote.iter_mut().for_each(|quote| quote.listed = false);
+            if let Some(quote) = quote {
+                quote.listed = false;
+                // The first version of the tape did not say when a symbol was removed.
+                if bounds.now < Time::MAX {
+                    quote.time = bounds.now;
+                }
+            }
             return None;
         };
         let view = TickView::read(json)?;

@@ -29,7 +29,8 @@ impl<S: Sink> Lane<S> {
                 options.broken = Some(ResumeError::Expired);
                 Start::Snapshot
             }
-            None if !every_tick => {
+            // The market cannot tell the reader any more which symbols are gone since then.
+            _ if !every_tick && (matches.is_none() || seq < self.replica.market().forgotten()) => {
                 options.last = None;
                 Start::Snapshot
             }
