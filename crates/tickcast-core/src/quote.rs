@@ -3,18 +3,9 @@
 use std::time::Duration;
 
 use crate::tick::Derived;
-use crate::{Candles, Extras, Frame, Mark, Position, Price, Seq, Symbol, Tick, TickView, Time};
-
-/// Number of the source of a tick. The program around the core gives the numbers, and passes them
-/// to [`Sequencer::accept`](crate::Sequencer::accept). Contains the number. Default: 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct SourceId(pub u16);
-
-impl SourceId {
-    /// A source that is not known in this run, for example of a tick from before a restart. The
-    /// sources may have been different then.
-    pub const UNKNOWN: Self = Self(u16::MAX);
-}
+use crate::{
+    Candles, Extras, Frame, Mark, Position, Price, Seq, SourceId, Symbol, Tick, TickView, Time,
+};
 
 /// The price that the changes of a symbol are measured from. Field of a [`Quote`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

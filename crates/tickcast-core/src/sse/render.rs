@@ -11,30 +11,22 @@
 //! - [`snapshot_by_name`]: the newest tick of each symbol, in order of the names.
 
 mod newest;
+mod over_tape;
 #[cfg(test)]
 mod properties;
 mod update_order;
 
 use super::EventFormat;
-use crate::{Entry, Market, Position, Run, Selection, Seq, SymbolId, Tape};
+use crate::{Entry, Market, Position, Selection, Seq, SymbolId, Tape};
 
 use newest::{Newest, NewestFormat};
+pub use over_tape::Rendered;
+use over_tape::over_tape;
 pub use update_order::UpdateOrder;
 
 /// A market, its tape and, if known, the [order](UpdateOrder) in which the symbols last changed.
 /// Without this order, a call may look at every selected symbol.
 pub type LogView<'a> = (&'a Market, &'a Tape, Option<&'a UpdateOrder>);
-
-/// Result of a render call. `P` is the type of the position: a [`Seq`], or a [`SymbolId`] for
-/// [`snapshot_by_name`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rendered<P> {
-    /// Number of appended ticks and removals.
-    pub ticks: usize,
-    /// Position of the reader after the appended bytes; the next call starts here. `None` if a
-    /// [`snapshot_by_name`] is complete.
-    pub reached: P,
-}
 
 /// Renders each selected tick after `from` and up to `until`, in order. The tape must [reach
 /// back](Tape::reaches_back_to) to `from`. If entries leave the tape meanwhile, the position where
@@ -58,30 +50,6 @@ pub fn all_ticks(
             }
         }
     })
-}
-
-/// Renders the entries between two positions, run by run. `write` returns the number of appended
-/// ticks and removals, and the entry after which it stopped, if it did. If entries leave the tape
-/// meanwhile, the call stops before them.
-fn over_tape(
-    tape: &Tape,
-    (from, until): (Seq, Seq),
-    out: &mut Vec<u8>,
-    mut write: impl FnMut(&Run, &mut Vec<u8>) -> (usize, Option<Seq>),
-) -> Rendered<Seq> {
-    let mut rendered = Rendered {
-        ticks: 0,
-        reached: from,
-    };
-    while let Some(run) = tape.run_between(rendered.reached, until) {
-        let (ticks, stopped) = write(&run, out);
-        rendered.ticks += ticks;
-        rendered.reached = stopped.unwrap_or(run.end());
-        if stopped.is_some() {
-            break;
-        }
-    }
-    rendered
 }
 
 /// Renders entries until the buffer has `end` bytes. Returns the number of appended ticks and

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Rendered, over_tape};
+use super::over_tape::{Rendered, over_tape};
 use crate::sse::EventFormat;
 use crate::sse::fields::{END, ID};
 use crate::{EventId, Frame, Market, Position, Selection, Seq, Symbol, SymbolId, Tape};
