@@ -1,7 +1,5 @@
 //! Numbers that identify symbols.
 
-use crate::Symbol;
-
 /// Number of a symbol within a market. Numbers are given in order of first appearance and are never
 /// reused. Returned by [`Market::id`](crate::Market::id).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,10 +15,5 @@ impl SymbolId {
     /// Returns the number of the symbol at an index in such a list.
     pub(crate) const fn at(index: usize) -> Self {
         Self(index as u32)
-    }
-
-    /// Returns the first symbols of a market with their numbers.
-    pub(crate) fn all(symbols: &[Symbol]) -> impl Iterator<Item = (Self, &Symbol)> {
-        (0..).map(Self).zip(symbols)
     }
 }

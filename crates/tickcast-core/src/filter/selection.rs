@@ -1,7 +1,9 @@
 //! A filter applied to a market.
 
+use std::sync::Arc;
+
 use super::SymbolSet;
-use crate::{Filter, Market, Symbol, SymbolId};
+use crate::{Filter, Market, Names, Symbol, SymbolId};
 
 /// A filter, and the symbols of one market that the filter selects so far. Pass it to the functions
 /// of [`sse::render`](crate::sse::render), always with the same market.
@@ -9,8 +11,11 @@ use crate::{Filter, Market, Symbol, SymbolId};
 /// A selection does not follow its market. First make it with [`new`](Self::new). When the market
 /// has new symbols, update it: with [`extend`](Self::extend) if the filter has patterns, and with
 /// [`add`](Self::add) if the filter only has names. [`seen`](Self::seen) tells how many symbols
-/// were compared. To compare in another thread, without a market, use [`of_first`](Self::of_first)
-/// and [`extended`](Self::extended) with a copy of the market's list of symbols.
+/// were compared. To compare in another thread, without a market, use [`of_first`](Self::of_first),
+/// and [`extended`](Self::extended) with a list of symbols, or [`extended_to`](Self::extended_to)
+/// with the names that the market shares.
+///
+/// Clones share the selected symbols, until one of them selects another symbol.
 ///
 /// ```
 /// # use tickcast_core::{Epoch, Filter, Limits, Now, Selection, Sequencer, SourceId, SourceOptions, Tick};
@@ -40,7 +45,7 @@ pub struct Selection {
 enum Selected {
     /// Every symbol, now and later.
     All,
-    These(SymbolSet),
+    These(Arc<SymbolSet>),
 }
 
 impl Selection {
@@ -57,7 +62,8 @@ impl Selection {
                 .names()
                 .iter()
                 .filter_map(|name| market.id(name));
-            (selection.selected, selection.seen) = (Selected::These(ids.collect()), market.len());
+            (selection.selected, selection.seen) =
+                (Selected::These(Arc::new(ids.collect())), market.len());
         }
         selection
     }
@@ -75,14 +81,28 @@ impl Selection {
     /// `first_symbols` are the first symbols of the market, in order of first appearance, including
     /// the symbols that were already [compared](Self::seen). These are skipped.
     #[must_use]
-    pub fn extended(mut self, first_symbols: &[Symbol]) -> Self {
+    pub fn extended(self, first_symbols: &[Symbol]) -> Self {
+        self.compared(first_symbols.len(), |id| &first_symbols[id.index()])
+    }
+
+    /// Compares more symbols with the filter, without a market, and returns the grown selection.
+    /// `names` are those of the market, and `symbols` is the number of them that have to be
+    /// compared, including the symbols that were already [compared](Self::seen). There must be so
+    /// many names.
+    #[must_use]
+    pub fn extended_to(self, names: &Names, symbols: usize) -> Self {
+        self.compared(symbols, |id| names.symbol(id))
+    }
+
+    fn compared<'s>(mut self, symbols: usize, symbol: impl Fn(SymbolId) -> &'s Symbol) -> Self {
         let filter = self.filter.clone();
         let matcher = filter.matcher();
-        let new = SymbolId::all(first_symbols).skip(self.seen);
-        for (id, _) in new.filter(|(_, symbol)| matcher.matches(symbol)) {
-            self.select(id);
+        for id in (self.seen..symbols).map(SymbolId::at) {
+            if matcher.matches(symbol(id)) {
+                self.select(id);
+            }
         }
-        self.seen = self.seen.max(first_symbols.len());
+        self.seen = self.seen.max(symbols);
         self
     }
 
@@ -90,7 +110,7 @@ impl Selection {
         let selected = if filter.is_all() {
             Selected::All
         } else {
-            Selected::These(SymbolSet::new())
+            Selected::These(Arc::default())
         };
         Self {
             filter,
@@ -127,7 +147,7 @@ impl Selection {
     fn select(&mut self, id: SymbolId) {
         match &mut self.selected {
             Selected::All => {}
-            Selected::These(ids) => _ = ids.insert(id),
+            Selected::These(ids) => _ = Arc::make_mut(ids).insert(id),
         }
     }
 
@@ -151,7 +171,7 @@ impl Selection {
     /// Iteration over [`ids`](Self::ids) of a large selection takes time in proportion to the whole
     /// market. So a caller should test single symbols with [`contains`](Self::contains) instead.
     #[must_use]
-    pub const fn is_wide(&self) -> bool {
+    pub fn is_wide(&self) -> bool {
         match &self.selected {
             Selected::All => true,
             Selected::These(ids) => ids.is_wide(),
@@ -160,7 +180,7 @@ impl Selection {
 
     /// Returns the number of selected symbols among the compared symbols.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         match &self.selected {
             Selected::All => self.seen,
             Selected::These(ids) => ids.len(),
@@ -169,7 +189,7 @@ impl Selection {
 
     /// Checks whether no symbol is selected.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
@@ -182,7 +202,7 @@ impl Selection {
         };
         (0..all)
             .map(SymbolId::at)
-            .chain(these.into_iter().flat_map(SymbolSet::ids))
+            .chain(these.into_iter().flat_map(|these| these.ids()))
     }
 
     /// Returns the selected symbols in order of their names. The first symbol is the first one
@@ -208,7 +228,7 @@ impl Selection {
     /// Returns the selected symbols among the compared symbols, or `None` if every symbol is
     /// selected.
     #[inline]
-    pub(crate) const fn listed(&self) -> Option<&SymbolSet> {
+    pub(crate) fn listed(&self) -> Option<&SymbolSet> {
         match &self.selected {
             Selected::All => None,
             Selected::These(ids) => Some(ids),

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use tickcast_core::{Selection, Symbol};
+use tickcast_core::Selection;
 use tokio::sync::oneshot;
 
 use super::refusal::{FilterRefusal, MAX_COMPARISONS, MAX_WAITING};
@@ -22,13 +22,9 @@ const LARGE_FILTER_COMPARISONS: usize = 1 << 20;
 /// milliseconds if the patterns are chosen to be slow.
 const COMPARISONS_PER_TURN: usize = 1 << 16;
 
-/// Maximum age of the symbol names that a filter is compared with. The names are not copied each
+/// Maximum age of the number of symbols that a filter is compared with. They are not counted each
 /// time, because a low-priority thread that holds the log's lock delays other threads.
-const MAX_NAMES_AGE: Duration = Duration::from_millis(5);
-
-/// Number of names copied under one lock. Other threads run before this low-priority thread and may
-/// wait for the lock meanwhile.
-const NAMES_PER_LOCK: usize = 1024;
+const MAX_COUNT_AGE: Duration = Duration::from_millis(5);
 
 /// A filter that waits to be selected.
 pub(super) struct Request {
@@ -150,7 +146,8 @@ fn start(log: Arc<Log>) -> Option<Sender<Request>> {
 /// Selects for all waiting requests in turns. A slow request does not delay the other requests.
 pub(super) fn select_all(log: &Log, requests: &Receiver<Request>) {
     priority::lower();
-    let (mut names, mut names_read_at): (Vec<Symbol>, Option<Instant>) = (Vec::new(), None);
+    let names = log.names();
+    let (mut known, mut counted_at): (usize, Option<Instant>) = (0, None);
     let mut waiting = VecDeque::new();
     loop {
         if waiting.is_empty() {
@@ -166,33 +163,18 @@ pub(super) fn select_all(log: &Log, requests: &Receiver<Request>) {
             continue;
         };
         // Symbols that were added during the wait are compared here, and not by a lane.
-        let outdated = names_read_at.is_none_or(|at| at.elapsed() >= MAX_NAMES_AGE);
-        if outdated || names.len() < request.symbols {
-            while read_names(&mut names, log) {}
-            names_read_at = Some(Instant::now());
+        let outdated = counted_at.is_none_or(|at| at.elapsed() >= MAX_COUNT_AGE);
+        if outdated || known < request.symbols {
+            known = log.read(|log| log.market().len());
+            counted_at = Some(Instant::now());
         }
         let count = COMPARISONS_PER_TURN / request.partial.filter().patterns().max(1);
-        let until = names.len().min(request.partial.seen() + count.max(1));
-        request.partial = request.partial.extended(&names[..until]);
-        if until < names.len() {
+        let until = known.min(request.partial.seen() + count.max(1));
+        request.partial = request.partial.extended_to(names, until);
+        if until < known {
             waiting.push_back(request);
         } else {
             let _ = request.answer.send(request.partial);
         }
     }
-}
-
-/// Copies at most [`NAMES_PER_LOCK`] new names. Returns whether there are more.
-fn read_names(names: &mut Vec<Symbol>, log: &Log) -> bool {
-    names.reserve(NAMES_PER_LOCK);
-    log.read(|log| {
-        let market = log.market();
-        names.extend(
-            market
-                .ids_from(names.len())
-                .take(NAMES_PER_LOCK)
-                .map(|id| market.symbol(id)),
-        );
-        names.len() < market.len()
-    })
 }
