@@ -41,12 +41,14 @@ impl<'r> Table<'r> {
     /// Returns tickcast's figure of a requirement, or its ratio to another figure. The ratio is the
     /// median of the ratios within each round.
     fn value(&self, requirement: &Requirement) -> Option<f64> {
-        let (case, kind) = match requirement.reference {
+        let figure = requirement.figure;
+        let (case, kind, other) = match requirement.reference {
             Reference::Itself => {
                 return self.median(requirement.case, ServerKind::Tickcast, requirement.figure);
             }
-            Reference::Times(kind) => (requirement.case, kind),
-            Reference::Case(case) => (case, ServerKind::Tickcast),
+            Reference::Times(kind) => (requirement.case, kind, figure),
+            Reference::Case(case) => (case, ServerKind::Tickcast, figure),
+            Reference::Laps(case) => (case, ServerKind::Floor, Figure::Lap),
         };
         let values = self
             .reports
@@ -55,7 +57,7 @@ impl<'r> Table<'r> {
         let pairs = values.iter().zip(references);
         median(
             pairs
-                .filter_map(|(a, b)| Some(requirement.figure.of(a)? / requirement.figure.of(b)?))
+                .filter_map(|(a, b)| Some(figure.of(a)? / other.of(b)?))
                 .collect(),
         )
     }
@@ -179,7 +181,8 @@ the tick was read. Processor time is the time that the system charges to the ser
 kernel. Floor is a loop that only calls `send(2)` with tickcast's bytes for every socket. Textbook is an Axum handler with
 `BroadcastStream` and `Sse`. Nchan is Debian's nginx with `libnginx-mod-nchan`, with one worker and without logs. Each tick
 is posted to nchan separately, because nchan accepts no batches. DurableStreams is the server of the crate `durable-streams`, without a
-log on disk (`--durability memory`), with one JSON stream that is read with `live=sse`; each tick is posted separately. P3 reads the ticks of one stream in ten and counts the bytes
+log on disk (`--durability memory`), with one JSON stream that is read with `live=sse`; each tick is posted separately. A lap is the
+processor time of the floor for one tick to each of as many streams. P3 reads the ticks of one stream in ten and counts the bytes
 of the others.
 ";
 
@@ -230,6 +233,7 @@ fn figure_name(requirement: &Requirement) -> String {
         Reference::Itself => figure.to_owned(),
         Reference::Times(kind) => format!("{figure}, ÷ {}", format!("{kind:?}").to_lowercase()),
         Reference::Case(case) => format!("{figure}, ÷ {case}"),
+        Reference::Laps(_) => "p99, laps".to_owned(),
     }
 }
 
