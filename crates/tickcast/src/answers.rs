@@ -16,7 +16,7 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use crate::stats::AnswerStats;
-use crate::workers::Workers;
+use crate::workers::{Work, Workers};
 pub(crate) use error::{AnswerPermit, Busy, Cut, RETRY_AFTER};
 pub(crate) use pieces::{PIECE_BYTES, Pull, body};
 pub(crate) use price_list::PriceList;
@@ -165,9 +165,10 @@ impl Answers {
     /// Runs a slow function on a worker thread, in order of arrival and a few at a time.
     pub(crate) async fn work<T: Send + 'static>(
         &self,
+        what: Work,
         act: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Cut> {
-        Ok(self.workers.run(act).await?)
+        Ok(self.workers.run(what, act).await?)
     }
 
     /// Returns 64 bits that tell `of` from all else. Nobody can choose two that share them, because

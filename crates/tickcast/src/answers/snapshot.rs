@@ -1,6 +1,6 @@
 //! Snapshots of the market at one cursor, shared by all answers that need one.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use tickcast_core::{Cursor, Frame, Symbol};
@@ -24,12 +24,6 @@ struct WholeAnswer {
     pieces: Vec<Bytes>,
     /// The rest of the text. `None` after the last piece.
     rest: Option<PriceList>,
-}
-
-/// A piece that keeps its snapshot, and with it the memory permit, until the piece is sent.
-struct HeldPiece {
-    piece: Bytes,
-    _snapshot: Arc<Snapshot>,
 }
 
 /// The reason why there is no snapshot.
@@ -60,8 +54,9 @@ impl Snapshot {
     }
 
     /// Returns a piece of the answer with all ticks, and whether it is the last one. The first
-    /// request for a piece writes it, and all others share it. Pieces are requested in order.
-    pub(crate) fn piece(self: &Arc<Self>, index: usize) -> (Bytes, bool) {
+    /// request for a piece writes it, and all others share it. Pieces are requested in order. A slow
+    /// client holds a piece, which is a part of its connection, and not the snapshot.
+    pub(crate) fn piece(&self, index: usize) -> (Bytes, bool) {
         let mut whole = self.whole.lock().unwrap_or_else(PoisonError::into_inner);
         if index == whole.pieces.len()
             && let Some(rest) = &mut whole.rest
@@ -75,17 +70,6 @@ impl Snapshot {
         }
         let piece = whole.pieces.get(index).cloned().unwrap_or_default();
         let is_last = whole.rest.is_none() && index + 1 >= whole.pieces.len();
-        drop(whole);
-        let held = HeldPiece {
-            piece,
-            _snapshot: Arc::clone(self),
-        };
-        (Bytes::from_owner(held), is_last)
-    }
-}
-
-impl AsRef<[u8]> for HeldPiece {
-    fn as_ref(&self) -> &[u8] {
-        &self.piece
+        (piece, is_last)
     }
 }

@@ -25,6 +25,9 @@ pub(super) struct SnapshotCache {
     asked: Option<Instant>,
     /// Whether a task drops the snapshot in time.
     expires: bool,
+    /// Number of snapshots that were made.
+    #[cfg(test)]
+    count: usize,
 }
 
 impl SnapshotCache {
@@ -42,8 +45,17 @@ impl SnapshotCache {
         self.made
     }
 
+    #[cfg(test)]
+    pub(super) const fn count(&self) -> usize {
+        self.count
+    }
+
     /// Keeps a new snapshot. Returns whether the caller has to spawn [`expire`].
     pub(super) fn keep(&mut self, snapshot: &Arc<Snapshot>) -> bool {
+        #[cfg(test)]
+        {
+            self.count += 1;
+        }
         self.made = Some(Instant::now());
         self.newest = Arc::downgrade(snapshot);
         self.kept = Some(Arc::clone(snapshot));

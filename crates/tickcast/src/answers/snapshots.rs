@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use tickcast_core::{Cursor, Frame, Position, Symbol, SymbolId};
 
-use super::snapshot_cache::expire;
-use super::{Answers, Busy, NoSnapshot, Snapshot};
+use tokio::sync::OwnedMutexGuard;
+
+use super::snapshot_cache::{SnapshotCache, expire};
+use super::{Answers, Busy, Cut, NoSnapshot, Snapshot};
 use crate::hub::Hub;
+use crate::workers::{Undone, Work};
 
 /// Minimum time between two snapshots of a large market: at most four a second. Each snapshot takes
 /// some milliseconds of a worker thread.
@@ -17,17 +20,19 @@ const MIN_SNAPSHOT_INTERVAL: Duration = Duration::from_millis(250);
 /// finds it changed.
 const MAX_SMALL_MARKET: usize = 1024;
 
+/// Memory for a tick of a snapshot in addition to its bytes and its text.
+const TICK_OVERHEAD: usize = size_of::<(Symbol, Frame)>() + 40;
+
 impl Snapshot {
     /// Returns the newest ticks of the named symbols, at most as many as one filter can name.
     pub(crate) fn get(hub: &Hub, names: &[Symbol]) -> Self {
         let known = hub.log().names();
-        let ids: Vec<_> = names
-            .iter()
-            .filter_map(|name| Some((*name, known.id(name)?)))
-            .collect();
+        let ids: Vec<_> = names.iter().map(|name| (*name, known.id(name))).collect();
         let (cursor, ticks) = hub.log().read(|log| {
-            let newest = |(name, id): &(Symbol, SymbolId)| {
-                let frame = log.market().newest(*id)?;
+            let market = log.market();
+            // A name that was not known may have been added meanwhile.
+            let newest = |(name, id): &(Symbol, Option<SymbolId>)| {
+                let frame = market.newest(id.or_else(|| market.id(name))?)?;
                 Some((*name, frame.clone()))
             };
             (log.cursor(), ids.iter().filter_map(newest).collect())
@@ -41,16 +46,16 @@ impl Snapshot {
         let replica = hub.log().copy();
         let (market, tape) = (replica.market(), replica.tape());
         let newest = |(name, id)| Some((name, market.newest(id)?.clone()));
-        let ticks: Vec<_> = market.names_after(None).filter_map(newest).collect();
+        let mut ticks = Vec::with_capacity(market.len());
+        ticks.extend(market.names_after(None).filter_map(newest));
         let cursor = Cursor {
             epoch: hub.head().0,
             position: Position::new(tape.head(), tape.digest().check()),
         };
         // The answer with all ticks is written when someone asks for it. It has room already, so
         // that it cannot fail half-way.
-        let bytes = |(_, frame): &(Symbol, Frame)| {
-            frame.event().len() + frame.json().len() + size_of::<(Symbol, Frame)>()
-        };
+        let bytes =
+            |(_, frame): &(Symbol, Frame)| frame.event().len() + frame.json().len() + TICK_OVERHEAD;
         let room = hub.answers().reserve(ticks.iter().map(bytes).sum())?;
         Ok(Self::new(cursor, ticks, Some(room)))
     }
@@ -61,28 +66,41 @@ impl Answers {
     /// between two changes of the market share one snapshot.
     pub(crate) async fn snapshot(&self, hub: &Hub) -> Result<Arc<Snapshot>, NoSnapshot> {
         let head = hub.head().1;
-        let mut cache = self.snapshot_cache.lock().await;
+        let mut cache = Arc::clone(&self.snapshot_cache).lock_owned().await;
         // Another request may have made a snapshot while this request waited for the lock.
         if let Some(snapshot) = cache.get(head) {
             return Ok(snapshot);
         }
-        let made = cache.clear();
-        let small = hub.log().read(|log| log.market().len()) <= MAX_SMALL_MARKET;
-        let snapshot = if small {
-            Snapshot::get_all(hub)?
-        } else {
-            if let Some(made) = made {
-                tokio::time::sleep_until(made + MIN_SNAPSHOT_INTERVAL).await;
-            }
-            let of = hub.clone();
-            self.work(move || Snapshot::get_all(&of)).await??
-        };
-        let snapshot = Arc::new(snapshot);
-        if cache.keep(&snapshot) {
-            tokio::spawn(expire(Arc::downgrade(&self.snapshot_cache)));
-        }
-        Ok(snapshot)
+        // A client that vanishes does not end the task, so that nobody makes copies in vain.
+        tokio::spawn(make(hub.clone(), cache))
+            .await
+            .map_err(|_| Cut::from(Undone))?
     }
+}
+
+/// Makes a new snapshot and keeps it. Other requests wait for the cache meanwhile.
+async fn make(
+    hub: Hub,
+    mut cache: OwnedMutexGuard<SnapshotCache>,
+) -> Result<Arc<Snapshot>, NoSnapshot> {
+    let made = cache.clear();
+    let small = hub.log().read(|log| log.market().len()) <= MAX_SMALL_MARKET;
+    let snapshot = if small {
+        Snapshot::get_all(&hub)?
+    } else {
+        if let Some(made) = made {
+            tokio::time::sleep_until(made + MIN_SNAPSHOT_INTERVAL).await;
+        }
+        let of = hub.clone();
+        let copy = move || Snapshot::get_all(&of);
+        hub.answers().work(Work::Memory, copy).await??
+    };
+    let snapshot = Arc::new(snapshot);
+    if cache.keep(&snapshot) {
+        let cache = OwnedMutexGuard::mutex(&cache);
+        tokio::spawn(expire(Arc::downgrade(cache)));
+    }
+    Ok(snapshot)
 }
 
 #[cfg(test)]
@@ -152,16 +170,50 @@ mod tests {
         assert_eq!(names, expected);
     }
 
-    /// A piece on its way to a client takes memory, so the permit of its snapshot is still taken.
+    /// A slow client holds a piece of an answer, and not the memory of the snapshot.
     #[tokio::test]
-    async fn a_piece_holds_the_memory_permit_of_its_snapshot() {
+    async fn a_piece_does_not_hold_the_snapshot() {
         let hub = Hub::builder().lanes(1).max_answer_bytes(1).build();
         publish(&hub, 0..10);
         let (piece, _) = hub.answers().snapshot(&hub).await.unwrap().piece(0);
         publish(&hub, 0..1);
-        let refused = hub.answers().snapshot(&hub).await;
-        assert!(matches!(refused, Err(NoSnapshot::Busy(_))));
-        drop(piece);
         assert!(hub.answers().snapshot(&hub).await.is_ok());
+        drop(piece);
+    }
+
+    /// A client that vanishes while the market is copied does not cause another copy.
+    #[tokio::test(start_paused = true)]
+    async fn a_copy_that_was_begun_is_kept() {
+        let hub = Hub::builder().lanes(1).build();
+        publish(&hub, 0..2000);
+        let mut first = Box::pin(hub.answers().snapshot(&hub));
+        assert!(futures_util::poll!(&mut first).is_pending());
+        drop(first);
+        let (second, third) =
+            tokio::join!(hub.answers().snapshot(&hub), hub.answers().snapshot(&hub));
+        assert!(Arc::ptr_eq(&second.unwrap(), &third.unwrap()));
+        let cache = hub.answers().snapshot_cache.lock().await;
+        assert_eq!(cache.count(), 1);
+    }
+
+    /// Whoever asks for a symbol while it is published gets it, or a cursor before it.
+    #[test]
+    fn a_cursor_never_includes_a_symbol_that_its_answer_lacks() {
+        let hub = Hub::builder().lanes(1).build();
+        let (of, asked) = (hub.clone(), 3000);
+        let publisher = std::thread::spawn(move || publish(&of, 0..asked));
+        for n in 0..asked {
+            let name = Symbol::new(&format!("S{n:05}")).unwrap();
+            loop {
+                let answer = Snapshot::get(&hub, &[name]);
+                // Symbol number `n` is the entry after `n` others.
+                let includes = answer.cursor.seq().get() > n as u64;
+                assert_eq!(answer.ticks.len(), usize::from(includes), "{name}");
+                if includes {
+                    break;
+                }
+            }
+        }
+        publisher.join().unwrap();
     }
 }

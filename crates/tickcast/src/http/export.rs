@@ -10,6 +10,7 @@ use super::tick_format::TickFormat;
 use crate::answers::{Cut, PIECE_BYTES, Pull};
 use crate::disk::{DiskTape, ReadError, Skipped};
 use crate::hub::Hub;
+use crate::workers::Work;
 
 /// Number of entries that are read from memory before other tasks have their turn.
 const ENTRIES_PER_TURN: u64 = 1024;
@@ -148,7 +149,7 @@ impl Export {
             return self.read_memory().map(|()| self);
         };
         hub.answers()
-            .work(move || self.read_disk(&tape).map(|()| self))
+            .work(Work::Disk, move || self.read_disk(&tape).map(|()| self))
             .await?
     }
 }

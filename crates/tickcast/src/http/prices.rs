@@ -15,6 +15,7 @@ use super::query::Query;
 use super::schema;
 use super::view::{Ticks, View};
 use crate::answers::{self, Cut, PriceList, Pull, Snapshot};
+use crate::workers::Work;
 
 /// Maximum number of comparisons of names with patterns on a thread that also serves other tasks.
 /// The comparisons take a millisecond if names and patterns are chosen to be slow.
@@ -158,7 +159,7 @@ impl Pull for Prices {
                     self.write();
                     self
                 };
-                self = view.answers().work(act).await?;
+                self = view.answers().work(Work::Memory, act).await?;
             } else {
                 self.write();
             }

@@ -5,6 +5,7 @@ mod requests;
 mod tests;
 
 use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use super::Key;
 use super::payload::PayloadBuilder;
 use super::rendered::{MAX_PAYLOAD_BYTES, Rendered, StreamPosition};
 use crate::disk::{DiskTape, ReadError};
-use crate::workers::Workers;
+use crate::workers::{Work, Workers};
 
 /// A request for the next payload of a stream.
 pub(crate) struct HistoryRequest {
@@ -60,10 +61,15 @@ pub(crate) struct HistoryReader {
     workers: Arc<Workers>,
     /// The reads that wait for a worker thread, from the oldest to the newest.
     waiting: Arc<Mutex<VecDeque<Read>>>,
+    hasher: RandomState,
 }
 
 /// One read of the disk, for at least one reader.
-struct Read(Vec<(HistoryRequest, Answer)>);
+struct Read {
+    /// Hash of what the readers want.
+    hash: u64,
+    readers: Vec<(HistoryRequest, Answer)>,
+}
 
 /// Maximum number of reads that wait at a time. With this maximum, a stream waits about one second at
 /// most. Streams that need more reads are told to come back later.
@@ -81,6 +87,7 @@ impl HistoryReader {
             tape,
             workers: Arc::clone(workers),
             waiting: Arc::default(),
+            hasher: RandomState::new(),
         }
     }
 
@@ -90,9 +97,12 @@ impl HistoryReader {
         request: HistoryRequest,
         answer: impl FnOnce(HistoryResponse) + Send + 'static,
     ) -> Option<HistoryRequest> {
+        // Filters may have many names, so most of them are told apart by a hash.
+        let hash = self.hasher.hash_one((&request.filter, request.range.0));
         let mut waiting = lock(&self.waiting);
-        if let Some(read) = waiting.iter_mut().find(|read| read.is_for(&request)) {
-            read.0.push((request, Box::new(answer)));
+        let mut equal = waiting.iter_mut().filter(|read| read.hash == hash);
+        if let Some(read) = equal.find(|read| read.is_for(&request)) {
+            read.readers.push((request, Box::new(answer)));
             return None;
         }
         if waiting.len() >= MAX_WAITING_READS {
@@ -106,10 +116,13 @@ impl HistoryReader {
                 read.answer(&tape);
             }
         };
-        if self.workers.add(job).is_err() {
+        if self.workers.add(Work::Disk, job).is_err() {
             return Some(request);
         }
-        waiting.push_back(Read(vec![(request, Box::new(answer))]));
+        waiting.push_back(Read {
+            hash,
+            readers: vec![(request, Box::new(answer))],
+        });
         None
     }
 }
@@ -121,13 +134,13 @@ fn lock(waiting: &Mutex<VecDeque<Read>>) -> MutexGuard<'_, VecDeque<Read>> {
 impl Read {
     /// Checks whether the payload of this read is also one for another request.
     fn is_for(&self, request: &HistoryRequest) -> bool {
-        let first = self.0.first();
+        let first = self.readers.first();
         first.is_some_and(|(first, _)| first.wants_the_same(request))
     }
 
     /// Reads the tape and answers all readers that still exist.
     fn answer(self, tape: &DiskTape) {
-        let mut readers = self.0;
+        let mut readers = self.readers;
         readers.retain(|(request, _)| request.alive.strong_count() > 0);
         let until = readers.iter().map(|(request, _)| request.range.1).min();
         let (Some((first, _)), Some(until)) = (readers.first(), until) else {
