@@ -257,7 +257,7 @@ impl Quote {
             Self::restored((0, price), (view.time, view.time), first, &[], None)
         });
         if !listed {
-            (quote.reference, quote.first_time) = (first, view.time);
+            (quote.reference, quote.first_time, quote.order) = (first, view.time, when.order);
         }
         (quote.n, quote.price, quote.listed) = (view.n, price, true);
         quote.advance_order(when);

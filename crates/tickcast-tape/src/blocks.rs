@@ -116,7 +116,7 @@ impl<'s> Blocks<'s> {
 /// Returns the earliest and the latest time of the ticks of a stride that are not known.
 pub(crate) fn untimed(segment: &Segment, part: &Part) -> Result<Times, ReadError> {
     let start = part.stride.timed_to;
-    let mut bytes = vec![0; usize::try_from(part.end - start).unwrap_or_default()];
+    let mut bytes = vec![0; usize::try_from(part.end.saturating_sub(start)).unwrap_or_default()];
     read_at(segment, &mut bytes, start)?;
     let (mut rest, mut times) = (bytes.as_slice(), Times::default());
     while !rest.is_empty() {

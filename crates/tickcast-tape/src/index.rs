@@ -56,7 +56,7 @@ pub(crate) struct Part {
 impl Part {
     /// Returns the times of the ticks, if all are known.
     pub(crate) fn times(&self) -> Option<Times> {
-        (self.stride.timed_to == self.end).then_some(self.stride.times)
+        (self.stride.timed_to >= self.end).then_some(self.stride.times)
     }
 }
 

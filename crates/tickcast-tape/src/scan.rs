@@ -284,12 +284,13 @@ impl<'f> Scanner<'f> {
         };
         let complete = &mut self.backlog.complete;
         complete.pop_back_if(|(segment, _)| Arc::ptr_eq(segment, newest));
-        if newest.sealed_end().is_some()
-            && self.change
-            && let Some(segment) = Arc::get_mut(newest)
-        {
-            let path = segment.path.clone();
-            segment.reopen().map_err(OpenError::io(&path))?;
+        if self.change {
+            if let Some(segment) = Arc::get_mut(newest) {
+                segment.reopen()
+            } else {
+                newest.release_after(newest.written())
+            }
+            .map_err(OpenError::io(&newest.path))?;
         }
         Ok(())
     }

@@ -43,11 +43,11 @@ pub(crate) fn run(segments: &SegmentSet, backlog: Backlog, complete: &Receiver<C
         tracing::debug!(%error, "the priority of a thread cannot be lowered");
     }
     // The oldest first: a footer says that the disk has confirmed everything before it.
-    backlog
-        .complete
-        .iter()
-        .for_each(|older| seal(segments, older));
-    let mut unverified = backlog.unverified;
+    let Backlog {
+        complete: older,
+        mut unverified,
+    } = backlog;
+    older.into_iter().for_each(|older| seal(segments, &older));
     loop {
         let next = match unverified.is_empty() {
             true => complete.recv().map_err(|_| TryRecvError::Disconnected),
@@ -73,6 +73,11 @@ fn seal(segments: &SegmentSet, (segment, after): &Complete) {
             segment.note_times(&part, untimed(segment, &part)?);
         }
         if !segments.is_broken() {
+            // The system may report a failed write once, so the sync thread would not learn of it.
+            if let Err(error) = segment.file.sync_data() {
+                segments.poison(&error);
+                return Err(error.into());
+            }
             segment.seal(*after)?;
         }
         Ok::<_, ReadError>(())

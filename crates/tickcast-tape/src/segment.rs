@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tickcast_core::{Digest, Seq};
@@ -40,7 +40,7 @@ pub(crate) struct Segment {
     /// Digest of the tape before the first entry.
     before: Digest,
     /// What the footer says, if the segment has one.
-    sealed: OnceLock<Sealed>,
+    sealed: Mutex<Option<Sealed>>,
     /// Whether a part of the segment was found to be damaged.
     damaged: AtomicBool,
     /// Whether the disk has confirmed that the file is in its folder.
@@ -117,7 +117,7 @@ impl Segment {
             last: AtomicU64::new(last),
             index: Mutex::default(),
             before,
-            sealed: OnceLock::new(),
+            sealed: Mutex::default(),
             damaged: AtomicBool::new(false),
             listed: AtomicBool::new(true),
             since: Instant::now(),
@@ -139,7 +139,7 @@ impl Segment {
     pub(crate) fn set_sealed(&self, footer: Footer) {
         let (after, times) = (footer.after, footer.index.times());
         *self.index() = footer.index;
-        let _ = self.sealed.set(Sealed { after, times });
+        *self.sealed_mut() = Some(Sealed { after, times });
     }
 
     /// Returns the footer of a complete segment. `after` is the digest of the tape after the last
@@ -157,13 +157,17 @@ impl Segment {
 
     /// Returns the last entry of a sealed segment, and the digest of the tape there.
     pub(crate) fn sealed_end(&self) -> Option<(Seq, Digest)> {
-        let sealed = self.sealed.get()?;
-        Some((self.last(), sealed.after))
+        let after = self.sealed_mut().as_ref()?.after;
+        Some((self.last(), after))
     }
 
     /// Returns the times of the ticks of a sealed segment.
     pub(crate) fn sealed_times(&self) -> Option<Times> {
-        self.sealed.get().map(|sealed| sealed.times)
+        self.sealed_mut().as_ref().map(|sealed| sealed.times)
+    }
+
+    fn sealed_mut(&self) -> MutexGuard<'_, Option<Sealed>> {
+        self.sealed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Checks whether this is the index of the segment.
@@ -219,10 +223,9 @@ impl Segment {
     }
 
     /// Writes the footer of a complete segment, and releases the reserved bytes that the segment does
-    /// not use. `after` is the digest of the tape after the last entry. All times must be known.
+    /// not use. `after` is the digest of the tape after the last entry. All times must be known, and the
+    /// disk must have confirmed the entries: a footer says that they are there, also after a crash.
     pub(crate) fn seal(&self, after: Digest) -> io::Result<()> {
-        // A footer says that the entries are there, also after a crash of the system.
-        self.file.sync_data()?;
         let footer = self.footer(after);
         self.durable.fetch_max(footer.at, Ordering::Relaxed);
         let bytes = footer.encode();
@@ -237,7 +240,7 @@ impl Segment {
 
     /// Removes the footer, so that the segment can grow again.
     pub(crate) fn reopen(&mut self) -> io::Result<()> {
-        self.sealed.take();
+        *self.sealed_mut() = None;
         self.release_after(self.written())
     }
 

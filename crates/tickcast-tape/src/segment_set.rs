@@ -227,13 +227,14 @@ impl SegmentSet {
             // `written`.
             let last = segment.last();
             let written = segment.written();
-            if !segment.is_confirmed() {
-                if !segment.listed.load(Ordering::Acquire) {
-                    self.confirm_folder();
-                    if self.is_broken() {
-                        return;
-                    }
+            // A segment may be sealed, and so confirmed, before the folder is.
+            if !segment.listed.load(Ordering::Acquire) {
+                self.confirm_folder();
+                if self.is_broken() {
+                    return;
                 }
+            }
+            if !segment.is_confirmed() {
                 if let Err(error) = segment.file.sync_data() {
                     return self.poison(&error);
                 }
@@ -274,9 +275,9 @@ impl SegmentSet {
                 .unwrap_or_else(PoisonError::into_inner);
             let bytes: u64 = segments.iter().map(|segment| segment.written()).sum();
             // A crash may lose a segment that is not confirmed. The one before it is then needed.
-            let next_is_safe = segments
-                .get(1)
-                .is_some_and(|next| next.durable.load(Ordering::Relaxed) > 0);
+            let next_is_safe = segments.get(1).is_some_and(|next| {
+                next.durable.load(Ordering::Relaxed) > 0 && next.listed.load(Ordering::Acquire)
+            });
             let Some(oldest) = segments
                 .front()
                 .filter(|oldest| next_is_safe && oldest.last() <= base)

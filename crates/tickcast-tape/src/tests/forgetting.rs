@@ -102,3 +102,42 @@ fn a_name_that_returns_after_its_snapshot_keeps_its_count() {
     let log = Log::open_with(folder.path(), 30 * DAY).unwrap();
     assert_eq!(log.state(), state);
 }
+
+/// After a restart, the same ticks are late as without it, also for a symbol that returned.
+#[test]
+fn a_symbol_that_returned_from_ahead_of_the_clock_is_as_late_after_a_restart() {
+    let now = 1_782_907_200_000;
+    let accept = |log: &mut Log, units, time, wall| {
+        let symbol = Symbol::new("X").unwrap();
+        let mut tick = Tick::new(symbol, Price::from_units(units, 2).unwrap());
+        tick.time = Some(Time::from_millis(time).unwrap());
+        let at = Now {
+            wall: Time::from_millis(wall).unwrap(),
+            ..Now::default()
+        };
+        let before = log.sequencer.newest_position();
+        let options = SourceOptions::default();
+        let sequenced = log.sequencer.accept(&tick, SourceId(3), options, at);
+        let sequenced = sequenced.unwrap();
+        let is_accepted = sequenced.seq().is_some();
+        if is_accepted {
+            log.record(before, sequenced, at.wall);
+        }
+        is_accepted
+    };
+    for restart in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Log::open(folder.path());
+        log.publish("X", 1, now - 600_000);
+        log.remove_at("X", Time::from_millis(now).unwrap());
+        log.checkpoint();
+        log.writer.make_room().unwrap();
+        assert!(accept(&mut log, 2, now + 30_000, now + 1000));
+        if restart {
+            kill(log);
+            log = Log::open_with(folder.path(), Duration::MAX).unwrap();
+            log.writer.make_room().unwrap();
+        }
+        assert!(accept(&mut log, 3, now - 10, now + 1100), "{restart}");
+    }
+}

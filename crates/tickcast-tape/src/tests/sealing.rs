@@ -1,8 +1,10 @@
 //! Tests of the footers of sealed segments.
 
 use super::*;
+use crate::blocks::untimed;
 use crate::footer::Footer;
 use crate::index::Index;
+use crate::times::Times;
 
 fn footer(path: &Path) -> Result<Option<Footer>, &'static str> {
     Footer::read(&fs::File::open(path).unwrap())
@@ -270,4 +272,100 @@ fn a_sealed_segment_that_is_the_newest_again_goes_on() {
     let log = Log::open(folder.path());
     assert_eq!(log.state(), state);
     assert_eq!(log.on_disk(Seq::ZERO).len() as u64, last.get() + 60_003);
+}
+
+/// Retention frees the space of segments that were sealed after the start, too.
+#[test]
+fn segments_that_an_older_version_left_are_closed_when_they_are_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (files, _) = sealed(folder.path());
+    unseal(folder.path());
+    let mut log = Log::open(folder.path());
+    for i in 0..120_000 {
+        log.publish("B", i, 1_782_907_400_000 + i);
+        if i % 20_000 == 0 {
+            log.checkpoint();
+        }
+    }
+    log.checkpoint();
+    let held = || {
+        let open = fs::read_dir("/proc/self/fd").unwrap();
+        let paths = open.filter_map(|fd| fs::read_link(fd.ok()?.path()).ok());
+        let ours = paths.filter(|path| path.starts_with(folder.path()));
+        ours.filter(|path| path.to_string_lossy().ends_with("(deleted)"))
+            .count()
+    };
+    assert!(files.iter().any(|path| !path.exists()));
+    while held() > 0 {
+        std::thread::yield_now();
+    }
+}
+
+/// A rest of a footer is not part of the segment that becomes the newest again.
+#[test]
+fn a_torn_footer_of_the_newest_segment_does_not_stop_a_later_start() {
+    for publish in [0, 1] {
+        let folder = tempfile::tempdir().unwrap();
+        kill(filled(folder.path()));
+        let files = segments(folder.path());
+        let at = footer(&files[0]).unwrap().unwrap().at as usize;
+        change(&files[0], |bytes| bytes[at..at + 512].fill(0));
+        files[2..]
+            .iter()
+            .for_each(|path| fs::remove_file(path).unwrap());
+        fs::write(&files[1], [0; 9000]).unwrap();
+        crash(folder.path());
+        let mut log = Log::open(folder.path());
+        (0..publish).for_each(|_| log.publish("A", 7, 1_782_907_300_000));
+        let state = log.state();
+        drop(log);
+        assert_eq!(Log::open(folder.path()).state(), state);
+    }
+}
+
+/// Two exports read the newest segment, and the one that began later is first.
+#[test]
+fn an_older_view_of_a_stride_finds_its_times_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = Log::open(folder.path());
+    (0..50).for_each(|i| log.publish("A", i, 1_782_907_300_000 + i));
+    let segment = log.tape.0.newest().unwrap();
+    let older_end = segment.written();
+    (0..50).for_each(|i| log.publish("A", i, 1_782_907_300_100 + i));
+    let newer = segment.part(Seq::new(1));
+    let times = untimed(&segment, &newer).unwrap();
+    segment.note_times(&newer, times);
+    let mut older = segment.part(Seq::new(1));
+    older.end = older_end;
+    assert!(older.times().is_some());
+    assert!(untimed(&segment, &older).is_ok());
+}
+
+/// A footer with wrong times is corrected, for exports as well.
+#[test]
+fn a_corrected_footer_corrects_what_an_export_skips() {
+    let folder = tempfile::tempdir().unwrap();
+    let (files, _) = sealed(folder.path());
+    let expected = footer(&files[0]).unwrap().unwrap();
+    let mut other = expected.clone();
+    let mut strides = other.index.strides().to_vec();
+    for stride in &mut strides {
+        stride.times = Times::default();
+    }
+    other.index = Index::of(strides);
+    change(&files[0], |bytes| {
+        bytes.truncate(expected.at as usize);
+        bytes.extend(other.encode());
+    });
+    let log = Log::open(folder.path());
+    wait_for_footer(&files[0], &expected);
+    let time = |millis| Time::from_millis(millis).unwrap();
+    let first = (time(1_782_907_200_000), time(1_782_907_200_010));
+    let is_skipped = || {
+        let to = log.tape.skip(Seq::ZERO, first).unwrap();
+        format!("{to:?}").contains(&(expected.last.get() + 1).to_string())
+    };
+    while is_skipped() {
+        std::thread::yield_now();
+    }
 }

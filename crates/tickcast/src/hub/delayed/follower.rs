@@ -205,6 +205,8 @@ fn begin(live: &Hub, release: Release) -> Option<Restore> {
         return None;
     }
     let mut restore = Restore::new(live.0.epoch, live.0.settings.limits, (start, digest));
+    // Symbols that were removed before are not on the delayed market.
+    restore.forget_until(start);
     seed(live, start, &mut restore);
     Some(restore)
 }
