@@ -1,7 +1,8 @@
 //! The project's tasks. `cargo xtask test` runs all checks, and `cargo xtask bench` runs all
 //! measurements. `cargo xtask ledger` injects faults into a server and checks its guarantees.
 //! `cargo xtask attack` attacks a server and measures the effect on other clients.
-//! `cargo xtask fuzz` runs the parsers on inputs that are searched for.
+//! `cargo xtask fuzz` runs the parsers on inputs that are searched for. `cargo xtask race` runs tests
+//! with threads under ThreadSanitizer.
 
 mod attack;
 mod bench;
@@ -9,6 +10,7 @@ mod circles;
 mod fuzz;
 mod ledger;
 mod names;
+mod race;
 mod sources;
 mod test;
 mod tools;
@@ -22,7 +24,8 @@ usage: cargo xtask test
        cargo xtask bench [CASE…] [--rounds N] | bench instructions | bench against REV [CASE…] [--pairs N]
        cargo xtask ledger [--runs N] [--seconds N]
        cargo xtask attack [NAME…] [timing] [--size N] [--symbols N] [--on-disk]
-       cargo xtask fuzz [NAME…] [--seconds N]";
+       cargo xtask fuzz [NAME…] [--seconds N]
+       cargo xtask race [--minutes N]";
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Some((task, cases)) if task == "bench" => bench::run(cases),
         Some((task, arguments)) if task == "ledger" => ledger::run(arguments),
         Some((task, arguments)) if task == "attack" => attack::run(arguments),
+        Some((task, arguments)) if task == "race" => race::run(arguments),
         Some((task, arguments)) if task == "fuzz" => fuzz::run(arguments),
         _ => {
             eprintln!("{USAGE}");
