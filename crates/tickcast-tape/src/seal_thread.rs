@@ -73,11 +73,7 @@ fn seal(segments: &SegmentSet, (segment, after): &Complete) {
             segment.note_times(&part, untimed(segment, &part)?);
         }
         if !segments.is_broken() {
-            // The system may report a failed write once, so the sync thread would not learn of it.
-            if let Err(error) = segment.file.sync_data() {
-                segments.poison(&error);
-                return Err(error.into());
-            }
+            segments.confirm(segment)?;
             segment.seal(*after)?;
         }
         Ok::<_, ReadError>(())

@@ -235,8 +235,8 @@ impl SegmentSet {
                 }
             }
             if !segment.is_confirmed() {
-                if let Err(error) = segment.file.sync_data() {
-                    return self.poison(&error);
+                if self.confirm(&segment).is_err() {
+                    return;
                 }
                 segment.durable.store(written, Ordering::Relaxed);
             }
@@ -246,6 +246,16 @@ impl SegmentSet {
         self.durable.send_if_modified(|durable| {
             std::mem::replace(durable, confirmed.max(*durable)) < confirmed
         });
+    }
+
+    /// Makes the disk confirm what is written to a segment. An error stops the tape at once, because
+    /// the system may report a failed write to one thread only, and only once.
+    pub(crate) fn confirm(&self, segment: &Segment) -> io::Result<()> {
+        let confirmed = segment.file.sync_data();
+        if let Err(error) = &confirmed {
+            self.poison(error);
+        }
+        confirmed
     }
 
     /// Makes the disk confirm which segments there are.
