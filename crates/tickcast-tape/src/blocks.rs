@@ -69,8 +69,7 @@ impl<'s> Blocks<'s> {
                         wanted = needed;
                         break;
                     }
-                    Err(NoBlock::Damaged(why)) => return Err(self.damaged(why)),
-                    Err(_) => return Err(self.damaged("a block is missing")),
+                    Err(error) => return Err(self.damaged(why(error))),
                 };
                 self.check_continues(&block)?;
                 let end = self.at + length as u64;
@@ -120,18 +119,20 @@ pub(crate) fn untimed(segment: &Segment, part: &Part) -> Result<Times, ReadError
     read_at(segment, &mut bytes, start)?;
     let (mut rest, mut times) = (bytes.as_slice(), Times::default());
     while !rest.is_empty() {
-        let (block, length) = Block::read(rest).map_err(|error| {
-            let why = if let NoBlock::Damaged(why) = error {
-                why
-            } else {
-                "a block is missing"
-            };
-            damaged(segment, part.end - rest.len() as u64, why)
-        })?;
+        let (block, length) = Block::read(rest)
+            .map_err(|error| damaged(segment, part.end - rest.len() as u64, why(error)))?;
         times.join(block.times());
         rest = &rest[length..];
     }
     Ok(times)
+}
+
+/// Returns what is wrong where a block was written and none can be read.
+const fn why(error: NoBlock) -> &'static str {
+    match error {
+        NoBlock::Damaged(why) => why,
+        NoBlock::End | NoBlock::Short(_) => "a block is missing",
+    }
 }
 
 fn damaged(segment: &Segment, offset: u64, why: &'static str) -> ReadError {
