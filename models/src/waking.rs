@@ -36,6 +36,16 @@ struct Log {
     head: AtomicU64,
     interest: Arc<Interest>,
     doorbells: [Doorbell; 2],
+    lanes: [Mutex<Lane>; 2],
+}
+
+/// A lane. Its own thread and publishers share it.
+#[derive(Default)]
+struct Lane {
+    /// Number of entries that it has.
+    at: usize,
+    /// What its reader wants, if it has one.
+    wanted: Option<SymbolId>,
 }
 
 /// Returns the numbers of three symbols.
@@ -65,6 +75,7 @@ impl Log {
             head: AtomicU64::new(0),
             interest,
             doorbells: Default::default(),
+            lanes: Default::default(),
         })
     }
 
@@ -82,35 +93,66 @@ impl Log {
         let entry = self.entries[before];
         self.interest
             .add_woken(&mut woken, listening, std::iter::once(entry));
-        self.interest
-            .wake(woken, |lane| self.doorbells[lane].wake());
+        let is_alone = woken.iter().map(|lanes| lanes.count_ones()).sum::<u32>() == 1;
+        self.interest.wake(woken, |lane| {
+            if !(is_alone && self.deliver(lane)) {
+                self.doorbells[lane].wake();
+            }
+        });
     }
 
-    /// Runs a lane, as `Task` does, until it has the last entry that it wants. The lane gets a
+    /// Brings a lane to the head on the thread of a publisher, as `Work` does. Returns whether the
+    /// lane may sleep on.
+    fn deliver(&self, number: usize) -> bool {
+        let Ok(mut lane) = self.lanes[number].try_lock() else {
+            return false;
+        };
+        lane.at = self.head();
+        // The thread of the lane ends when the lane has everything.
+        !self.listen(number, &mut lane) && !self.is_complete(&lane)
+    }
+
+    /// Listens. Returns whether the log has something for the lane already.
+    fn listen(&self, number: usize, lane: &mut Lane) -> bool {
+        let interest = self.interest.of_lane(number);
+        interest.listen(true);
+        let new = lane.at..self.head();
+        let pending = self.entries[new]
+            .iter()
+            .any(|entry| lane.wanted == Some(*entry));
+        if pending {
+            interest.listen(false);
+        }
+        pending
+    }
+
+    /// Checks whether the log will have nothing more for the lane.
+    fn is_complete(&self, lane: &Lane) -> bool {
+        lane.wanted.is_some_and(|wanted| {
+            let last = self.entries.iter().rposition(|entry| *entry == wanted);
+            last.is_none_or(|last| lane.at > last)
+        })
+    }
+
+    /// Runs a lane, as `Work` does, until it has the last entry that it wants. The lane gets a
     /// reader of `wanted` when `opens` says so.
-    fn run_lane(&self, lane: usize, wanted: usize, opens: &AtomicU64) {
-        let (interest, wanted) = (self.interest.of_lane(lane), symbols()[wanted]);
-        let last = self.entries.iter().rposition(|entry| *entry == wanted);
-        let (mut at, mut open) = (0, false);
+    fn run_lane(&self, number: usize, wanted: usize, opens: &AtomicU64) {
+        let (interest, wanted) = (self.interest.of_lane(number), symbols()[wanted]);
         loop {
-            at = at.max(self.head());
-            if !open && opens.load(Ordering::SeqCst) > 0 {
-                open = true;
+            let mut lane = self.lanes[number].lock().unwrap();
+            lane.at = self.head();
+            if lane.wanted.is_none() && opens.load(Ordering::SeqCst) > 0 {
+                lane.wanted = Some(wanted);
                 interest.want(wanted.index(), true);
             }
-            if open && last.is_none_or(|last| at > last) {
+            if self.is_complete(&lane) {
                 return;
             }
-            interest.listen(true);
-            let head = self.head();
-            if self.entries[at.min(head)..head]
-                .iter()
-                .any(|entry| open && *entry == wanted)
-            {
-                interest.listen(false);
-                continue;
+            let pending = self.listen(number, &mut lane);
+            drop(lane);
+            if !pending {
+                self.doorbells[number].wait();
             }
-            self.doorbells[lane].wait();
         }
     }
 }

@@ -13,6 +13,7 @@ mod body;
 mod buffered;
 mod catch_up;
 mod change;
+mod delivery;
 mod ending;
 mod flush;
 mod groups;
@@ -39,6 +40,7 @@ mod stream_sink;
 mod task;
 mod timers;
 mod update_orders;
+mod work;
 mod write_batch;
 
 #[cfg(test)]
@@ -80,9 +82,10 @@ use stream::{RateState, Stream};
 use stream_names::StreamNames;
 pub use stream_sink::IoBackend;
 pub(crate) use stream_sink::SocketWriter;
-pub(crate) use task::Task;
+pub(crate) use task::run;
 use timers::{Timer, Timers};
 pub(crate) use update_orders::UpdateOrders;
+pub(crate) use work::Work;
 use write_batch::WriteBatch;
 
 slotmap::new_key_type! {

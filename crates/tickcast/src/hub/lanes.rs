@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use super::pinning::pin_thread;
 use super::{Hub, HubBuilder, Inner, LaneThreads};
 use crate::lane::{
-    BodySlot, Command, HandedOffSocket, HistoryReader, Inbox, Lane, LaneHandle, NewStream,
-    SocketWriter, StreamLimits, Task,
+    self, BodySlot, Command, HandedOffSocket, HistoryReader, Inbox, Lane, LaneHandle, NewStream,
+    SocketWriter, StreamLimits, Work,
 };
 use crate::subscription::Subscription;
 
@@ -119,7 +119,7 @@ impl Inner {
                 let (log, inbox) = (Arc::clone(&self.log), Arc::clone(&handle.inbox));
                 let sources = Arc::clone(&self.sources);
                 let (history_reader, clock) = (history_reader.clone(), self.clock);
-                let task = Task {
+                let work = Work {
                     flush_due: std::time::Duration::ZERO,
                     lane,
                     log,
@@ -131,12 +131,15 @@ impl Inner {
                     clock,
                     flush_interval,
                     overload: self.overload.clone(),
+                    waiting_streams: Vec::new(),
+                    deferred_changes: Vec::new(),
+                    rests_until: None,
                 };
                 match lane_threads {
-                    LaneThreads::Runtime => drop(tokio::spawn(task.run())),
-                    LaneThreads::Own => start_thread(number, false, task),
+                    LaneThreads::Runtime => drop(tokio::spawn(lane::run(work))),
+                    LaneThreads::Own => start_thread(number, false, work),
                     // The lanes of delayed markets would share the cores of these.
-                    LaneThreads::Pinned => start_thread(number, delay.is_zero(), task),
+                    LaneThreads::Pinned => start_thread(number, delay.is_zero(), work),
                 }
                 handle
             })
@@ -152,8 +155,8 @@ impl Inner {
 }
 
 /// Runs a lane on a thread of its own, so that its long flushes do not delay other tasks.
-fn start_thread(number: usize, pinned: bool, task: Task) {
-    let inbox = Arc::clone(&task.inbox);
+fn start_thread(number: usize, pinned: bool, work: Work) {
+    let inbox = Arc::clone(&work.inbox);
     let run = move || {
         if pinned {
             pin_thread(number);
@@ -162,10 +165,10 @@ fn start_thread(number: usize, pinned: bool, task: Task) {
             .enable_all()
             .build();
         match runtime {
-            Ok(runtime) => runtime.block_on(task.run()),
+            Ok(runtime) => runtime.block_on(lane::run(work)),
             Err(error) => {
                 tracing::error!(%error, "the runtime of a lane failed to start; the lane is closed");
-                task.inbox.close();
+                work.inbox.close();
             }
         }
     };

@@ -42,3 +42,16 @@ async fn a_drain_does_not_wait_for_a_lane_that_has_ended() {
     hub.drain(Duration::ZERO).await;
     assert!(begin.elapsed() < DRAIN_STEP, "{:?}", begin.elapsed());
 }
+
+#[tokio::test]
+async fn the_lanes_of_a_dropped_hub_release_its_log() {
+    let hub = Hub::builder().lanes(1).build();
+    let subscription = Subscription::default().at(hub.head().1);
+    let slot = hub.inner().open_body(subscription);
+    let log = Arc::downgrade(&hub.0.log);
+    drop(hub);
+    while std::future::poll_fn(|cx| slot.poll(cx)).await.is_some() {}
+    while log.strong_count() > 0 {
+        tokio::task::yield_now().await;
+    }
+}

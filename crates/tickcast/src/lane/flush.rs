@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tickcast_core::{Position, Run, Seq};
 
+use super::delivery::{MAX_ENTRIES, MAX_STREAMS};
 use super::groups::Batch;
 use super::rendered::StreamPosition;
 use super::{Lane, Sink};
@@ -82,6 +83,22 @@ impl<S: Sink> Lane<S> {
         }
         self.unwanted_until = at;
         false
+    }
+
+    /// Checks whether the new entries are so few, and the streams, too, that a publisher can send
+    /// them. New symbols are compared with patterns, which may take long.
+    pub(super) fn is_quick_to_flush(&self, log: &Log) -> bool {
+        let waiting = log.head().get().saturating_sub(self.head().get());
+        waiting <= MAX_ENTRIES
+            && self.streams.len() <= MAX_STREAMS
+            && !self.finishing
+            && !self.groups.are_behind()
+            && log.names().len() <= self.replica.market().len()
+    }
+
+    /// Checks whether a flush has left streams to [visit](Self::visit_flushed).
+    pub(super) const fn has_visits(&self) -> bool {
+        !self.visits.is_empty()
     }
 
     /// Checks whether each new entry wakes the lane.

@@ -1,51 +1,13 @@
 //! The task of a lane. It runs on the runtime of the first reader, or on a dedicated thread.
 
-use std::convert::Infallible;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
-use tickcast_core::Seq;
 use tokio::time::sleep_until;
 
-use super::body::{BodyEvent, BodySink};
-use super::socket::{SocketEvent, Sockets};
-use super::stream_sink::StreamSink;
-use super::{Change, ChangeRequest, Command, HistoryReader, Inbox, Lane, NewStream};
-use crate::clock::Clock;
-use crate::interest::LaneInterest;
-use crate::log::Log;
-use crate::overload::{Overload, OverloadStep};
-use crate::sources::Sources;
+use super::Inbox;
+use super::socket::Sockets;
+use super::work::{Next, Work};
 use crate::stats::LaneStats;
-use crate::subscription::Subscription;
-
-/// Maximum rest of a lane, in units of `flush_interval`: 15 ms by default, about one frame of a
-/// screen.
-const MAX_REST_FACTOR: u32 = 3;
-
-/// Factor of `flush_interval` while the hub is overloaded: 40 ms by default. A reader that wants
-/// fewer updates than 25 a second sees no difference.
-const OVERLOAD_FACTOR: u32 = 8;
-
-/// Maximum `flush_interval` while the hub is overloaded, unless it is longer anyway.
-const MAX_OVERLOAD_INTERVAL: Duration = Duration::from_millis(250);
-
-/// A lane and everything that the lane works with.
-pub(crate) struct Task {
-    pub(crate) lane: Lane<StreamSink>,
-    pub(crate) log: Arc<Log>,
-    pub(crate) inbox: Arc<Inbox>,
-    pub(crate) interest: LaneInterest,
-    pub(crate) stats: Arc<LaneStats>,
-    pub(crate) sources: Arc<Sources>,
-    pub(crate) history_reader: Option<HistoryReader>,
-    pub(crate) clock: Clock,
-    /// Minimum time between two flushes, unless the hub is overloaded.
-    pub(crate) flush_interval: Duration,
-    pub(crate) overload: Overload,
-    /// Earliest start of the next flush.
-    pub(crate) flush_due: Duration,
-}
 
 /// A guard that closes the inbox when the lane ends, for any reason.
 struct CloseOnDrop(Arc<Inbox>, Arc<LaneStats>);
@@ -55,249 +17,44 @@ impl Drop for CloseOnDrop {
         self.0.close();
         self.1.reset_gauges();
         if std::thread::panicking() {
-            tracing::error!(
-                "a lane panicked; the readers of the lane will reconnect to other lanes"
-            );
+            report_panic();
         }
     }
 }
 
-impl Task {
-    /// Runs the lane until its hub is dropped.
-    ///
-    /// The first tick after a quiet period is sent at once. While more ticks arrive, at most one
-    /// flush starts in each `flush_interval`. Under load, each flush also sends the ticks that
-    /// arrived during the last flush and rest.
-    pub(crate) async fn run(mut self) {
-        let _closing = CloseOnDrop(Arc::clone(&self.inbox), Arc::clone(&self.stats));
-        let sockets = match Sockets::new() {
-            Ok(sockets) => sockets,
-            Err(error) => {
-                return tracing::error!(%error, "a lane cannot watch sockets; the lane stops");
+fn report_panic() {
+    tracing::error!("a lane panicked; the readers of the lane will reconnect to other lanes");
+}
+
+/// Runs a lane until its hub is dropped.
+pub(crate) async fn run(work: Work) {
+    let (inbox, clock) = (Arc::clone(&work.inbox), work.clock);
+    let _closing = CloseOnDrop(Arc::clone(&inbox), Arc::clone(&work.stats));
+    let sockets = match Sockets::new() {
+        Ok(sockets) => sockets,
+        Err(error) => {
+            return tracing::error!(%error, "a lane cannot watch sockets; the lane stops");
+        }
+    };
+    let work = Arc::new(Mutex::new(work));
+    let mut events = Vec::new();
+    inbox.doorbell().set_sleeper(&work);
+    loop {
+        let next = match work.lock() {
+            Ok(mut work) => work.turn(std::mem::take(&mut events), &sockets),
+            Err(_) => return report_panic(),
+        };
+        let Next::Rest(until) = next else { return };
+        let timer = async {
+            match until {
+                Some(at) => sleep_until(clock.at(at)).await,
+                None => std::future::pending().await,
             }
         };
-        let mut waiting_streams = Vec::new();
-        let mut deferred_changes: Vec<Box<Change>> = Vec::new();
-        loop {
-            let started_at = self.clock.uptime();
-            self.lane.begin_turn();
-            self.stats.begin_turn(started_at);
-            if started_at >= self.flush_due {
-                let target = self.log.head();
-                let ticks = self.flush(target);
-                let ended_at = self.clock.uptime();
-                if self.lane.head() < target {
-                    // Only other work comes before the rest.
-                    self.flush_due = ended_at;
-                } else if ticks > 0 {
-                    self.flush_due = self.next_flush(ticks, started_at, ended_at);
-                }
-            }
-            // This comes before new streams are opened, because a new stream is first sent what is
-            // not live.
-            let stale_at = self.check_sources();
-            for (new_stream, subscription) in std::mem::take(&mut waiting_streams) {
-                waiting_streams.extend(self.open(new_stream, subscription, &sockets));
-            }
-            for command in self.inbox.take() {
-                match command {
-                    Command::Open(new_stream, subscription) => {
-                        waiting_streams.extend(self.open(new_stream, subscription, &sockets));
-                    }
-                    Command::Quit => {
-                        for (new_stream, subscription) in waiting_streams {
-                            Command::Open(new_stream, subscription).reject();
-                        }
-                        return self.lane.end(usize::MAX);
-                    }
-                    Command::Change(change) if self.lane.holds_back(&change) => {
-                        deferred_changes.push(change);
-                    }
-                    command => self.handle_command(command),
-                }
-            }
-            self.lane.fire_timers(self.clock.now());
-            let (held_back, due): (Vec<_>, Vec<_>) = std::mem::take(&mut deferred_changes)
-                .into_iter()
-                .partition(|change| self.lane.holds_back(change));
-            deferred_changes = held_back;
-            due.into_iter()
-                .for_each(|change| self.handle_command(Command::Change(change)));
-            for request in self.lane.take_history_requests() {
-                let inbox = Arc::clone(&self.inbox);
-                let answer = move |response| inbox.send(Command::History(Box::new(response)));
-                // Without a tape on disk there are no requests.
-                if let Some(reader) = &self.history_reader
-                    && let Some(rejected) = reader.request(request, answer)
-                {
-                    self.lane.reject_history(&rejected);
-                }
-            }
-
-            // The lane first listens and then checks the head, so that no new tick is missed in
-            // between. Ticks that no stream wants do not wake it.
-            self.interest.want_everything(self.lane.wants_everything());
-            self.interest.listen(true);
-            let pending = self.lane.has_pending(&self.log);
-            if pending {
-                self.interest.listen(false);
-            }
-            let flush_at = (pending || !waiting_streams.is_empty()).then_some(self.flush_due);
-            let changes_at =
-                (!deferred_changes.is_empty()).then_some(started_at + self.flush_interval);
-            let wake_at = [flush_at, changes_at, stale_at, self.lane.next_timer()]
-                .into_iter()
-                .flatten()
-                .min();
-            let timer = async {
-                match wake_at {
-                    Some(at) => sleep_until(self.clock.at(at)).await,
-                    None => std::future::pending().await,
-                }
-            };
-            self.stats.rest();
-            tokio::select! {
-                () = self.inbox.doorbell().notified() => {}
-                () = timer => {}
-                events = sockets.poll_events() => self.handle_socket_event(events),
-            }
-        }
-    }
-
-    /// Returns the earliest start of the next flush, after a flush of `ticks` ticks. With one tick
-    /// at a time, waiting saves no writes: the interval counts from the start of the flush. With
-    /// many ticks, the lane rests longer than it worked, so that each write carries more ticks. The
-    /// rest is too short for users to notice.
-    fn next_flush(&self, ticks: u64, started_at: Duration, ended_at: Duration) -> Duration {
-        let elapsed = ended_at.saturating_sub(started_at);
-        let interval = match self.overload.step() >= OverloadStep::FlushLess {
-            true => (self.flush_interval * OVERLOAD_FACTOR)
-                .min(MAX_OVERLOAD_INTERVAL.max(self.flush_interval)),
-            false => self.flush_interval,
-        };
-        if ticks > 1 {
-            ended_at + (elapsed * 2).clamp(interval, interval * MAX_REST_FACTOR)
-        } else {
-            started_at + interval
-        }
-    }
-
-    /// Flushes the lane, batch after batch, until it has all ticks up to `target`. If that takes
-    /// long, other work has its turn before the rest. Returns the number of new ticks.
-    fn flush(&mut self, target: Seq) -> u64 {
-        let max_time = self.flush_interval * MAX_REST_FACTOR;
-        let (begin, mut ticks) = (self.clock.uptime(), 0);
-        let mut now = begin;
-        while self.lane.head() < target && now.saturating_sub(begin) < max_time {
-            ticks += self.lane.flush(&self.log, now);
-            now = self.clock.uptime();
-            self.lane.note_delays(self.flush_due, now);
-        }
-        self.lane.visit_flushed(now);
-        ticks
-    }
-
-    /// Flushes the lane until it has all ticks up to `target`, however long that takes.
-    fn flush_to(&mut self, target: Seq) {
-        while self.lane.head() < target {
-            self.flush(target);
-        }
-    }
-
-    /// Sends status changes of sources to the readers. Returns when the next source may become
-    /// stale.
-    fn check_sources(&mut self) -> Option<Duration> {
-        let stale_at = self.sources.check_staleness(self.clock.now());
-        let version = self.sources.version();
-        if version != self.lane.status_version() {
-            // First, the ticks that the sources sent before their state changes are flushed: the
-            // new states apply to these ticks too.
-            self.flush_to(self.log.head());
-            self.lane
-                .update_statuses(self.sources.statuses(), version, self.clock.uptime());
-        }
-        stale_at
-    }
-
-    fn handle_command(&mut self, command: Command) {
-        let now = self.clock.uptime();
-        match command {
-            Command::Ready(key) => self.lane.ready(key, now),
-            Command::Close(key) => self.lane.close(key),
-            Command::History(response) => self.lane.handle_history(*response, now),
-            Command::Change(change) => {
-                let Change {
-                    id,
-                    request,
-                    asked_at,
-                    answer,
-                } = *change;
-                // A lane behind the log does not know all symbols that a change may name.
-                if !matches!(request, ChangeRequest::Ask) {
-                    self.flush_to(asked_at);
-                }
-                if let Some(answered) = self.lane.change(id, request, now) {
-                    let _ = answer.try_send(answered);
-                }
-            }
-            Command::Revoke => self.lane.revoke(),
-            Command::List(max, answer) => {
-                let _ = answer.try_send(self.lane.list(max, now));
-            }
-            Command::CloseStalled => self.lane.close_stalled(now),
-            Command::End(max) => self.lane.end(max),
-            Command::Finish => {
-                self.flush_to(self.log.head());
-                self.lane.finish(now);
-            }
-            Command::Open(..) | Command::Quit => {}
-        }
-    }
-
-    /// Opens a new stream. Returns the stream if the lane has not reached the head of the log at
-    /// the time of the request. So a publisher sees its own tick in streams that are opened after
-    /// the tick.
-    fn open(
-        &mut self,
-        new_stream: NewStream,
-        subscription: Subscription,
-        sockets: &Sockets,
-    ) -> Option<(NewStream, Subscription)> {
-        if subscription.asked_at > self.lane.head() {
-            return Some((new_stream, subscription));
-        }
-        let now = self.clock.uptime();
-        match new_stream {
-            NewStream::Body(slot) => {
-                let sink =
-                    |_| Ok::<_, Infallible>(StreamSink::Body(BodySink::new(Arc::clone(&slot))));
-                let Ok(key) = self.lane.open(sink, subscription, now);
-                match slot.attach(key) {
-                    Some(BodyEvent::Ready) => self.lane.ready(key, now),
-                    Some(BodyEvent::Closed) => self.lane.close(key),
-                    None => {}
-                }
-            }
-            NewStream::Socket(socket) => {
-                self.lane.batch_writer().init_uring();
-                let sink = |key| sockets.admit(socket, key).map(StreamSink::Socket);
-                if let Err(error) = self.lane.open(sink, subscription, now) {
-                    tracing::warn!(%error, "a stream could not be accepted");
-                    self.lane.turned_away();
-                }
-            }
-        }
-        None
-    }
-
-    fn handle_socket_event(&mut self, events: Vec<SocketEvent>) {
-        let now = self.clock.uptime();
-        for event in events {
-            match event {
-                SocketEvent::Ready(key) => self.lane.ready(key, now),
-                SocketEvent::Ended(key) => self.lane.half_close(key, now),
-                SocketEvent::Closed(key) => self.lane.close(key),
-            }
+        tokio::select! {
+            () = inbox.doorbell().notified() => {}
+            () = timer => {}
+            polled = sockets.poll_events() => events = polled,
         }
     }
 }
