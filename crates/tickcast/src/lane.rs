@@ -9,6 +9,7 @@
     allow(dead_code, reason = "some parts serve only the direct path")
 )]
 
+mod arrivals;
 mod body;
 mod buffered;
 mod catch_up;
@@ -48,7 +49,7 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +63,7 @@ use crate::hub::Revocation;
 use crate::interest::LaneInterest;
 use crate::stats::LaneStats;
 use crate::subscription::{Effective, Expiry, Start, Subscription};
+use arrivals::Arrivals;
 pub(crate) use body::BodySlot;
 pub(crate) use groups::COMPARISONS;
 use groups::{GroupId, Groups, TAPE_PER_BATCHES};
@@ -137,12 +139,13 @@ pub(crate) struct Lane<S: Sink> {
     /// The tape on disk, and the requests for payloads from this tape.
     archive: Option<DiskTape>,
     history_requests: Vec<HistoryRequest>,
-    /// Work lists: streams with a rate to visit, due timers, closed streams, and groups with new
-    /// ticks.
+    /// Work lists: streams to visit, due timers, and closed streams.
     visits: Vec<Key>,
     due: Vec<(Key, Timer)>,
     closed: Vec<Key>,
-    touched: Vec<GroupId>,
+    /// The groups with a batch, oldest first.
+    with_batch: VecDeque<GroupId>,
+    arrivals: Arrivals,
     /// Time at which groups that are behind compare more new symbols.
     match_deferred_at: Duration,
     /// Number of comparisons that changes have made in this turn.
@@ -152,8 +155,6 @@ pub(crate) struct Lane<S: Sink> {
     /// Number of refused writes at the last count.
     refusals: u64,
     write_batch: WriteBatch<S>,
-    /// Arrival times of the ticks of this flush that at least one group wants.
-    arrivals: Vec<Duration>,
 }
 
 impl<S: Sink> Lane<S> {
@@ -183,13 +184,13 @@ impl<S: Sink> Lane<S> {
             visits: Vec::new(),
             due: Vec::new(),
             closed: Vec::new(),
-            touched: Vec::new(),
+            with_batch: VecDeque::new(),
+            arrivals: Arrivals::default(),
             match_deferred_at: Duration::ZERO,
             compared: 0,
             count_at: Duration::ZERO,
             refusals: 0,
             write_batch: WriteBatch::new(batch_writer),
-            arrivals: Vec::new(),
         }
     }
 
@@ -225,6 +226,13 @@ impl<S: Sink> Lane<S> {
     /// Returns the sequence number up to which the lane has followed the log.
     pub(crate) const fn head(&self) -> Seq {
         self.replica.head()
+    }
+
+    /// Returns the sequence number up to which a stream has been sent everything.
+    fn reached(&self, key: Key) -> Seq {
+        let stream = &self.streams[key];
+        let head = self.groups.position(stream.slot.group, self.head());
+        stream.position.seq(head)
     }
 
     /// Opens a stream and brings it to the head. `sink` creates the sink once the key of the stream

@@ -37,10 +37,16 @@ impl<S: Sink> Lane<S> {
         let Some(stream) = self.streams.get_mut(key).filter(can_visit) else {
             return;
         };
+        let group = stream.slot.group;
+        let has_batch = self.groups.has_batch(group);
+        if has_batch && stream.position == StreamPosition::Head {
+            // The ticks of the batch came before everything that a visit may send.
+            return self.groups.visit_after_batch(group);
+        }
         // An interrupted visit continues at once. Only a new visit has to wait for its time.
         let due = stream.rate.as_ref().is_none_or(|rate| now >= rate.next);
         if due
-            && stream.is_caught_up(head)
+            && stream.is_caught_up(head, has_batch)
             && let Some(rate) = &mut stream.rate
         {
             rate.until = head;
@@ -94,7 +100,7 @@ impl<S: Sink> Lane<S> {
 
     /// Sends a stream one payload. Returns whether the stream can accept more.
     pub(super) fn send(&mut self, key: Key, step: &Rendered, now: Duration) -> bool {
-        let head = self.head();
+        let reached = self.reached(key);
         let stream = &mut self.streams[key];
         let outcome = if step.payload.is_empty() {
             WriteOutcome::Taken
@@ -110,7 +116,7 @@ impl<S: Sink> Lane<S> {
                 }
             }
             WriteOutcome::Refused => {
-                stream.write_refused(head);
+                stream.write_refused(reached);
                 self.stats.refused();
             }
             WriteOutcome::Gone => self.mark_closed(key),
@@ -146,7 +152,7 @@ impl<S: Sink> Lane<S> {
             return Next::Lost;
         }
         let stream = &mut self.streams[key];
-        if stream.is_caught_up(head) {
+        if stream.is_caught_up(head, self.groups.has_batch(stream.slot.group)) {
             return Next::CaughtUp;
         }
         let tape = self.replica.tape();

@@ -127,7 +127,7 @@ impl<S: Sink> Lane<S> {
         prepared: Option<Arc<PreparedFilter>>,
         now: Duration,
     ) {
-        let head = self.head();
+        let reached = self.reached(key);
         let Effective { filter, rate, .. } = effective;
         let previous = self.streams[key].slot.group;
         let filter_changed = self.groups.filter(previous) != filter;
@@ -146,8 +146,8 @@ impl<S: Sink> Lane<S> {
         let added = self.groups.newly_selected(slot.group, previous);
         self.move_to_slot(key, slot);
         let stream = &mut self.streams[key];
-        stream.leave_head(head);
-        let position = stream.position.seq(head);
+        stream.leave_head(reached);
+        let position = stream.position.seq(reached);
         stream.rate = rate.map(|rate| {
             let previous = stream.rate.as_ref();
             let limit = stream

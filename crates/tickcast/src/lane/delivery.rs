@@ -37,16 +37,16 @@ impl Work {
             return false;
         }
         self.stats.begin_turn(started_at);
-        let ticks = self.lane.flush(&self.log, started_at);
+        let ticks = self.lane.follow_log(&self.log, self.flush_due, started_at);
+        let has_more = self.lane.deliver(MAX_STREAMS, started_at) || self.lane.has_visits();
         let ended_at = self.clock.uptime();
-        self.lane.note_delays(self.flush_due, ended_at);
-        let has_visits = self.lane.has_visits();
-        if ticks > 0 && !has_visits {
+        self.lane.note_delays(ended_at);
+        if ticks > 0 && !has_more {
             self.flush_due = self.next_flush(ticks, started_at, ended_at);
         }
         let pending = self.listen();
         self.stats.rest();
-        !has_visits && !pending && !self.has_earlier_timer()
+        !has_more && !pending && !self.has_earlier_timer()
     }
 
     /// Checks whether the lane has something to do before its rest ends.

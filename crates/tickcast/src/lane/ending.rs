@@ -74,7 +74,7 @@ impl<S: Sink> Lane<S> {
 
     /// Ends a stream after it has been sent `bye`.
     pub(super) fn end_stream(&mut self, key: Key) {
-        let head = self.head();
+        let reached = self.reached(key);
         let outcome = self.write_bye(key);
         let stream = &mut self.streams[key];
         let ended = if outcome == WriteOutcome::Taken {
@@ -87,7 +87,7 @@ impl<S: Sink> Lane<S> {
             WriteOutcome::Refused => {
                 stream.ending = true;
                 // The stream leaves the head: nothing is sent after an end.
-                stream.write_refused(head);
+                stream.write_refused(reached);
             }
         }
     }

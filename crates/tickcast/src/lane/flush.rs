@@ -5,7 +5,7 @@ use std::time::Duration;
 use tickcast_core::{Position, Run, Seq};
 
 use super::delivery::{MAX_ENTRIES, MAX_STREAMS};
-use super::groups::Batch;
+use super::groups::{Batch, GroupId, TakenBatch};
 use super::rendered::StreamPosition;
 use super::{Lane, Sink};
 use crate::interest::WAKE_EVERY;
@@ -18,9 +18,9 @@ pub(super) const BATCH_TICKS: u64 = 4096;
 const DEFERRED_MATCH_INTERVAL: Duration = Duration::from_millis(5);
 
 impl<S: Sink> Lane<S> {
-    /// Follows the log and sends the new ticks, one batch at most. Returns the number of new ticks.
-    /// When the flush is over, call [`visit_flushed`](Self::visit_flushed).
-    pub(crate) fn flush(&mut self, log: &Log, now: Duration) -> u64 {
+    /// Follows the log, by at most [`BATCH_TICKS`], and adds the new ticks to the batches of the groups
+    /// that want them. The lane was not to do this before `due`. Returns the number of new ticks.
+    pub(crate) fn follow_log(&mut self, log: &Log, due: Duration, now: Duration) -> u64 {
         let from = self.head();
         let waiting = log.head().get().saturating_sub(from.get());
         if waiting == 0 {
@@ -49,12 +49,12 @@ impl<S: Sink> Lane<S> {
             for (seq, entry) in runs.iter().flat_map(Run::entries) {
                 self.restored.observe(entry.symbol, entry.source);
                 let at = Position::new(seq, entry.digest.check());
-                let market = self.replica.market();
-                if self.groups.add((at, entry), market, &mut self.touched) {
-                    self.arrivals.push(entry.arrived());
+                let (market, batches) = (self.replica.market(), self.with_batch.len());
+                if self.groups.add((at, entry), market, &mut self.with_batch) {
+                    let new = self.with_batch.len() - batches;
+                    self.arrivals.add(entry.arrived(), due, new);
                 }
             }
-            self.deliver_batches(wanted_from, now);
         } else {
             self.restored.rescan(self.replica.market());
             self.leave_behind(wanted_from, now);
@@ -64,6 +64,27 @@ impl<S: Sink> Lane<S> {
         }
         self.remove_closed();
         ticks
+    }
+
+    /// Sends groups their batches, oldest first, until there were at least `max_writes`. Returns
+    /// whether more groups have a batch. When there are none, or time is up, call
+    /// [`visit_flushed`](Self::visit_flushed).
+    pub(crate) fn deliver(&mut self, max_writes: usize, now: Duration) -> bool {
+        let mut writes = 0;
+        while writes < max_writes
+            && let Some(id) = self.with_batch.pop_front()
+        {
+            self.arrivals.deliver();
+            writes += self.deliver_batch(id, now);
+        }
+        self.send_batch(now);
+        self.remove_closed();
+        self.has_batches()
+    }
+
+    /// Checks whether groups have a batch that is not delivered.
+    pub(crate) fn has_batches(&self) -> bool {
+        !self.with_batch.is_empty()
     }
 
     /// Checks whether the log has new entries that some stream may want, or very many others.
@@ -91,6 +112,7 @@ impl<S: Sink> Lane<S> {
         let waiting = log.head().get().saturating_sub(self.head().get());
         waiting <= MAX_ENTRIES
             && self.streams.len() <= MAX_STREAMS
+            && !self.has_batches()
             && !self.finishing
             && !self.groups.are_behind()
             && log.names().len() <= self.replica.market().len()
@@ -126,24 +148,17 @@ impl<S: Sink> Lane<S> {
         next.is_none_or(|(_, entry)| entry.arrived() + self.limits.max_lag < now)
     }
 
-    /// Records the delay of each tick of the last flush, after the ticks have been passed on. The
-    /// flush was not to begin before `due`, so the wait until then does not make the lane late.
-    pub(crate) fn note_delays(&mut self, due: Duration, now: Duration) {
-        // The oldest tick comes first.
-        if let Some(first) = self.arrivals.first() {
-            self.stats
-                .flushed(now.saturating_sub(*first.max(&due)), now);
-        }
-        for arrived in self.arrivals.drain(..) {
-            self.stats.delayed(now.saturating_sub(arrived));
-        }
+    /// Records the delay of each tick that has been passed on since the last call.
+    pub(crate) fn note_delays(&mut self, now: Duration) {
+        self.arrivals.record(&self.stats, now);
     }
 
     /// Stops streams at `from` if their group has not been compared with all new symbols yet. The
     /// group may want some of those symbols.
     fn hold_back(&mut self, from: Seq) {
         for key in self.groups.held_back() {
-            self.streams[key].leave_head(from);
+            let stream = &mut self.streams[key];
+            stream.leave_head(self.groups.position(stream.slot.group, from));
         }
     }
 
@@ -160,63 +175,79 @@ impl<S: Sink> Lane<S> {
         }
     }
 
-    /// Sends each touched group its batch: the same bytes for every stream that was at `from`.
-    fn deliver_batches(&mut self, from: Seq, now: Duration) {
-        let mut touched = std::mem::take(&mut self.touched);
-        for id in touched.drain(..) {
-            let mut batch = self.groups.take_batch(id);
-            if self.groups.is_behind(id) {
+    /// Sends a group its batch: the same bytes for every stream at the head. Returns the number of
+    /// writes.
+    fn deliver_batch(&mut self, id: GroupId, now: Duration) -> usize {
+        let Some(taken) = self.groups.take_batch(id) else {
+            return 0;
+        };
+        let TakenBatch {
+            mut batch,
+            from,
+            visits_all,
+        } = taken;
+        if self.groups.is_behind(id) {
+            return 0;
+        }
+        let mut writes = 0;
+        for at in 0..self.groups.members(id).len() {
+            let key = self.groups.members(id)[at];
+            let stream = &mut self.streams[key];
+            if let Some(rate) = &mut stream.rate {
+                // Until its timer fires, there is nothing to do.
+                let is_armed = rate.armed.is_some_and(|armed| armed <= rate.next);
+                if !is_armed && !std::mem::replace(&mut rate.queued, true) {
+                    self.visits.push(key);
+                }
                 continue;
             }
-            let mut used = false;
-            for key in self.groups.members(id) {
-                let stream = &mut self.streams[*key];
-                if let Some(rate) = &mut stream.rate {
-                    // Until its timer fires, there is nothing to do.
-                    let is_armed = rate.armed.is_some_and(|armed| armed <= rate.next);
-                    if !is_armed && !std::mem::replace(&mut rate.queued, true) {
-                        self.visits.push(*key);
-                    }
-                    continue;
-                }
-                if stream.position != StreamPosition::Head {
-                    continue;
-                }
-                used = true;
-                if matches!(batch, Batch::NotMade) {
-                    batch = self.groups.make_batch(id, from, &self.replica);
-                }
-                let Batch::Made(payload, ticks) = &batch else {
-                    stream.leave_head(from);
-                    self.visits.push(*key);
-                    continue;
-                };
-                if self.write_batch.add(*key, payload, *ticks) {
-                    self.write_batch.send(
-                        &mut self.streams,
-                        (from, now),
-                        &self.stats,
-                        &mut self.closed,
-                    );
-                }
+            if visits_all {
+                self.visits.push(key);
             }
-            self.groups.note_batch_used(id, used);
+            match stream.position {
+                StreamPosition::Head => {}
+                // It may follow the head now.
+                StreamPosition::Behind(_) if !stream.blocked => {
+                    self.visits.push(key);
+                    continue;
+                }
+                _ => continue,
+            }
+            if matches!(batch, Batch::NotMade) {
+                batch = self.groups.make_batch(id, from, &self.replica);
+            }
+            writes += 1;
+            let Batch::Made(payload, ticks) = &batch else {
+                stream.leave_head(from);
+                self.visits.push(key);
+                continue;
+            };
+            if self.write_batch.add(key, (payload, *ticks), from) {
+                self.send_batch(now);
+            }
         }
-        self.write_batch.send(
-            &mut self.streams,
-            (from, now),
-            &self.stats,
-            &mut self.closed,
-        );
-        self.touched = touched;
+        self.groups.note_batch_used(id, writes > 0);
+        writes
+    }
+
+    fn send_batch(&mut self, now: Duration) {
+        let closed = &mut self.closed;
+        self.write_batch
+            .send(&mut self.streams, now, &self.stats, closed);
     }
 
     /// Visits all streams one by one, because the lane could not keep up. Streams at the head start
-    /// from `from` and are sent payload after payload.
+    /// from `from`, or from before their batch, and are sent payload after payload.
     fn leave_behind(&mut self, from: Seq, now: Duration) {
-        for key in self.streams.keys().collect::<Vec<_>>() {
-            self.streams[key].leave_head(from);
-            self.visit(key, now);
+        let keys: Vec<_> = self.streams.keys().collect();
+        for key in &keys {
+            let stream = &mut self.streams[*key];
+            stream.leave_head(self.groups.position(stream.slot.group, from));
         }
+        for id in self.with_batch.drain(..) {
+            self.arrivals.deliver();
+            self.groups.take_batch(id);
+        }
+        keys.into_iter().for_each(|key| self.visit(key, now));
     }
 }

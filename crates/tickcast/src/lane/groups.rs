@@ -13,14 +13,14 @@ use std::sync::Arc;
 
 use slotmap::SlotMap;
 use tickcast_core::sse::EventFormat;
-use tickcast_core::{Filter, Market, Selection, Symbol, SymbolId, SymbolSet};
+use tickcast_core::{Filter, Market, Selection, Seq, Symbol, SymbolId, SymbolSet};
 
 use super::Key;
 use super::payload::{Payload, PayloadBuilder};
 use super::update_orders::UpdateOrders;
 use crate::hub::PreparedFilter;
 use crate::interest::LaneInterest;
-pub(super) use batch::{Batch, TAPE_PER_BATCHES};
+pub(super) use batch::{Batch, TAPE_PER_BATCHES, TakenBatch};
 use request::Request;
 pub(super) use slot::{GroupId, GroupSlot};
 use symbol_index::SymbolIndex;
@@ -48,9 +48,13 @@ struct Group {
     members: Vec<Key>,
     /// Number of members with a rate. They do not use batches.
     rated: usize,
-    /// The batch of this flush, and the number of its ticks.
+    /// The batch that the members at the head have not been sent yet, and the number of its ticks.
     batch: PayloadBuilder,
     ticks: usize,
+    /// The position before the batch, if there are ticks.
+    before_batch: Seq,
+    /// Whether the members are visited when they have been sent the batch.
+    visited_after_batch: bool,
     /// Whether the batch exceeded its maximum size.
     overflowed: bool,
     /// Whether no member used the last batch. If so, the next batch is made only if a member needs
@@ -254,6 +258,8 @@ impl Groups {
             rated: 0,
             batch: PayloadBuilder::new(),
             ticks: 0,
+            before_batch: Seq::ZERO,
+            visited_after_batch: false,
             overflowed: false,
             unused_batches: false,
             typical_bytes: 0,
@@ -292,6 +298,7 @@ impl Groups {
         let Some(group) = self.groups.remove(group_id) else {
             return;
         };
+        self.free_batch_bytes += group.batch.len();
         let filter = group.selection.filter().clone();
         match group.wide_at {
             Some(at) => {

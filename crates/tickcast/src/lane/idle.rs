@@ -40,10 +40,11 @@ impl<S: Sink> Lane<S> {
     /// the reader still reads: if the reader has left, the peer answers with a reset. If a write is
     /// already in progress, no extra write is needed.
     pub(super) fn half_close(&mut self, key: Key, now: Duration) {
-        let head = self.head();
-        let Some(stream) = self.streams.get_mut(key) else {
+        if !self.streams.contains_key(key) {
             return;
-        };
+        }
+        let reached = self.reached(key);
+        let stream = &mut self.streams[key];
         stream.sink.stop_listening();
         if stream.blocked {
             return;
@@ -53,7 +54,7 @@ impl<S: Sink> Lane<S> {
                 stream.last_write = now;
                 self.stats.sent(0, self.keep_alive.len());
             }
-            WriteOutcome::Refused => stream.write_refused(head),
+            WriteOutcome::Refused => stream.write_refused(reached),
             WriteOutcome::Gone => self.mark_closed(key),
         }
         self.remove_closed();
@@ -78,7 +79,7 @@ impl<S: Sink> Lane<S> {
             let payload = self
                 .heartbeat(key, now)
                 .unwrap_or_else(|| self.keep_alive.clone());
-            let head = self.head();
+            let reached = self.reached(key);
             let stream = &mut self.streams[key];
             match stream.sink.write(&payload) {
                 WriteOutcome::Taken => {
@@ -86,7 +87,7 @@ impl<S: Sink> Lane<S> {
                     self.stats.sent(0, payload.len());
                 }
                 // The sink still has bytes to write, so the stream needs no keep-alive.
-                WriteOutcome::Refused => stream.write_refused(head),
+                WriteOutcome::Refused => stream.write_refused(reached),
                 WriteOutcome::Gone => return self.mark_closed(key),
             }
         }

@@ -35,8 +35,9 @@ impl<S: Sink> Lane<S> {
             mode: session.map(|session| session.mode),
             rate: rate.map(|interval| interval.as_secs_f64().recip()),
             behind: match stream.position {
-                StreamPosition::Head => Some(0),
-                StreamPosition::Behind(seq) => Some(self.head().get().saturating_sub(seq.get())),
+                StreamPosition::Head | StreamPosition::Behind(_) => {
+                    Some(self.head().get().saturating_sub(self.reached(key).get()))
+                }
                 StreamPosition::Snapshot { .. } | StreamPosition::Opening { .. } => None,
             },
             stalled: stream.stalled(now),

@@ -22,7 +22,8 @@ pub(super) struct Rendered {
 /// The position of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StreamPosition {
-    /// At the head of the log. The stream is sent each new batch.
+    /// At the head. The stream is sent each new batch of its group, and was sent everything before
+    /// the current one.
     Head,
     /// Behind the head. Everything up to this sequence number was sent.
     Behind(Seq),
@@ -34,7 +35,8 @@ pub(super) enum StreamPosition {
 }
 
 impl StreamPosition {
-    /// Returns the position as a sequence number, if the head is at `head`.
+    /// Returns the position as a sequence number, if the streams at the head of its group are at
+    /// `head`.
     pub(super) const fn seq(self, head: Seq) -> Seq {
         match self {
             Self::Head => head,

@@ -66,6 +66,8 @@ impl<S: Sink> Lane<S> {
         if settled != self.groups.format(slot.group) {
             let filter = self.groups.prepared(slot.group);
             let rated = self.streams[key].rate.is_some();
+            let reached = self.reached(key);
+            self.streams[key].leave_head(reached);
             let slot = self.join_group(key, filter, settled, rated);
             self.move_to_slot(key, slot);
         }

@@ -75,6 +75,8 @@ enum Fault {
     ClockJumped,
     /// Patterns that were not yet compared with all new symbols.
     Behind,
+    /// Batches that wait while the lane does other work.
+    BatchesWait,
     /// Entries that the disk did not take.
     WriteRefused,
     /// An end of the process between the sequencing of entries and their write.
@@ -91,7 +93,7 @@ enum EventKind {
     Bye,
 }
 
-const FAULTS: [Fault; 17] = [
+const FAULTS: [Fault; 18] = [
     Fault::GoneAt(EventKind::Tick),
     Fault::GoneAt(EventKind::Heartbeat),
     Fault::GoneAt(EventKind::Ready),
@@ -107,6 +109,7 @@ const FAULTS: [Fault; 17] = [
     Fault::ChangedAway,
     Fault::ClockJumped,
     Fault::Behind,
+    Fault::BatchesWait,
     Fault::WriteRefused,
     Fault::KilledBetweenHeads,
 ];
@@ -268,14 +271,23 @@ impl Simulation {
     }
 
     fn flush(&mut self, node: usize) {
-        while self.nodes[node].flush(&self.log, self.now) > 0 {}
-        self.nodes[node].visit_flushed(self.now);
-        self.faults.extend(
-            self.nodes[node]
-                .groups
-                .are_behind()
-                .then_some(Fault::Behind),
-        );
+        // Other work may come before all batches are delivered.
+        let mut batches = match self.healed || self.rng.bool() {
+            true => usize::MAX,
+            false => self.rng.usize(..3),
+        };
+        let lane = &mut self.nodes[node];
+        while lane.follow_log(&self.log, Duration::ZERO, self.now) > 0 {}
+        while batches > 0 && lane.deliver(1, self.now) {
+            batches -= 1;
+        }
+        lane.visit_flushed(self.now);
+        let faults = [
+            (lane.groups.are_behind(), Fault::Behind),
+            (lane.has_batches(), Fault::BatchesWait),
+        ];
+        let faults = faults.into_iter().filter(|(is_so, _)| *is_so);
+        self.faults.extend(faults.map(|(_, fault)| fault));
     }
 
     /// Connects a client to any node, with its cursor or with an invalid cursor.
@@ -755,8 +767,9 @@ fn run(seed: u64) -> (ledger::Summary, BTreeSet<Fault>) {
 
 /// Seeds that once failed. The defects were: a `bye` whose id replaced the cursor before `reset`
 /// was sent; every tick instead of the newest ticks after a quick reconnect; ticks as of a position
-/// that the tape no longer held; `ready` before all added symbols were sent.
-const FAILED: [u64; 4] = [97, 4661, 112_561, 140_025];
+/// that the tape no longer held; `ready` before all added symbols were sent; the first cursor of all
+/// with the ticks of added symbols.
+const FAILED: [u64; 5] = [97, 2996, 4661, 112_561, 140_025];
 
 /// Runs some seeds; `SEEDS=5000` runs more. `SEED=…` runs a single seed, for example one that
 /// failed.

@@ -149,11 +149,13 @@ impl<S> Stream<S> {
     }
 
     /// Checks whether there is nothing left to send. A stream with a rate never follows the head by
-    /// itself: it always has an explicit position.
-    pub(super) fn is_caught_up(&mut self, head: Seq) -> bool {
+    /// itself: it always has an explicit position. Other streams follow it from now on, unless their
+    /// group `has_batch`: then they must not be sent this batch, and follow later.
+    pub(super) fn is_caught_up(&mut self, head: Seq, has_batch: bool) -> bool {
         let until = self.until(head);
         if let (StreamPosition::Behind(seq), None) = (self.position, &self.rate)
             && seq >= head
+            && !has_batch
         {
             self.position = StreamPosition::Head;
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tickcast_core::Seq;
 
 use super::body::{BodyEvent, BodySink};
+use super::sink::MAX_BATCH_WRITES;
 use super::socket::{SocketEvent, Sockets};
 use super::stream_sink::StreamSink;
 use super::{Change, ChangeRequest, Command, HistoryReader, Inbox, Lane, NewStream};
@@ -21,6 +22,11 @@ use crate::subscription::Subscription;
 /// Maximum rest of a lane, in units of `flush_interval`: 15 ms by default, about one frame of a
 /// screen.
 const MAX_REST_FACTOR: u32 = 3;
+
+/// Minimum time of a flush after which the lane does not rest, in units of `flush_interval`: 30 ms by
+/// default. If the flush takes several turns, the ticks of the last one have been collected long
+/// enough.
+const LONG_FACTOR: u32 = 2 * MAX_REST_FACTOR;
 
 /// Factor of `flush_interval` while the hub is overloaded: 40 ms by default. A reader that wants
 /// fewer updates than 25 a second sees no difference.
@@ -44,6 +50,8 @@ pub(crate) struct Work {
     pub(crate) overload: Overload,
     /// Earliest start of the next flush.
     pub(crate) flush_due: Duration,
+    /// Start of the flush that the next turn continues, if any.
+    pub(crate) flush_began: Option<Duration>,
     /// The streams that wait until the lane has reached the head of the log at their request.
     pub(crate) waiting_streams: Vec<(NewStream, Subscription)>,
     pub(crate) deferred_changes: Vec<Change>,
@@ -74,11 +82,19 @@ impl Work {
             let target = self.log.head();
             let ticks = self.flush(target);
             let ended_at = self.clock.uptime();
-            if self.lane.head() < target {
+            let began_at = self.flush_began.unwrap_or(started_at);
+            if self.lane.head() < target || self.lane.has_batches() {
                 // Only other work comes before the rest.
+                self.flush_began = Some(began_at);
                 self.flush_due = ended_at;
-            } else if ticks > 0 {
-                self.flush_due = self.next_flush(ticks, started_at, ended_at);
+            } else {
+                self.flush_began = None;
+                let is_long = ended_at.saturating_sub(began_at) > self.flush_interval * LONG_FACTOR;
+                if began_at < started_at && is_long {
+                    self.flush_due = ended_at;
+                } else if ticks > 0 {
+                    self.flush_due = self.next_flush(ticks, started_at, ended_at);
+                }
             }
         }
         // This comes before new streams are opened, because a new stream is first sent what is
@@ -156,7 +172,7 @@ impl Work {
     pub(super) fn listen(&mut self) -> bool {
         self.interest.want_everything(self.lane.wants_everything());
         self.interest.listen(true);
-        let pending = self.lane.has_pending(&self.log);
+        let pending = self.lane.has_batches() || self.lane.has_pending(&self.log);
         if pending {
             self.interest.listen(false);
         }
@@ -186,25 +202,32 @@ impl Work {
         }
     }
 
-    /// Flushes the lane, batch after batch, until it has all ticks up to `target`. If that takes
-    /// long, other work has its turn before the rest. Returns the number of new ticks.
+    /// Follows the log up to `target`, and sends the groups their batches. If that takes long, other
+    /// work has its turn before the rest, and batches that are not sent yet grow meanwhile. So a
+    /// stream waits for about one round of all streams, and not for two. Returns the number of new
+    /// ticks.
     fn flush(&mut self, target: Seq) -> u64 {
         let max_time = self.flush_interval * MAX_REST_FACTOR;
         let (begin, mut ticks) = (self.clock.uptime(), 0);
         let mut now = begin;
         while self.lane.head() < target && now.saturating_sub(begin) < max_time {
-            ticks += self.lane.flush(&self.log, now);
+            ticks += self.lane.follow_log(&self.log, self.flush_due, now);
             now = self.clock.uptime();
-            self.lane.note_delays(self.flush_due, now);
         }
+        while now.saturating_sub(begin) < max_time && self.lane.deliver(MAX_BATCH_WRITES, now) {
+            now = self.clock.uptime();
+        }
+        let now = self.clock.uptime();
+        self.lane.note_delays(now);
         self.lane.visit_flushed(now);
         ticks
     }
 
-    /// Flushes the lane until it has all ticks up to `target`, however long that takes.
-    fn flush_to(&mut self, target: Seq) {
+    /// Follows the log until the lane has all ticks up to `target`, however long that takes.
+    fn follow_to(&mut self, target: Seq) {
         while self.lane.head() < target {
-            self.flush(target);
+            let now = self.clock.uptime();
+            self.lane.follow_log(&self.log, self.flush_due, now);
         }
     }
 
@@ -214,9 +237,9 @@ impl Work {
         let stale_at = self.sources.check_staleness(self.clock.now());
         let version = self.sources.version();
         if version != self.lane.status_version() {
-            // First, the ticks that the sources sent before their state changes are flushed: the
-            // new states apply to these ticks too.
-            self.flush_to(self.log.head());
+            // The ticks that the sources sent before their state changes come first: the new states
+            // apply to these ticks too.
+            self.follow_to(self.log.head());
             self.lane
                 .update_statuses(self.sources.statuses(), version, self.clock.uptime());
         }
@@ -237,7 +260,8 @@ impl Work {
             Command::CloseStalled => self.lane.close_stalled(now),
             Command::End(max) => self.lane.end(max),
             Command::Finish => {
-                self.flush_to(self.log.head());
+                self.follow_to(self.log.head());
+                while self.lane.deliver(MAX_BATCH_WRITES, now) {}
                 self.lane.finish(now);
             }
             Command::Open(..) | Command::Quit => {}
@@ -253,7 +277,7 @@ impl Work {
         } = change;
         // A lane behind the log does not know all symbols that a change may name.
         if !matches!(request, ChangeRequest::Ask) {
-            self.flush_to(asked_at);
+            self.follow_to(asked_at);
         }
         if let Some(answered) = self.lane.change(id, request, self.clock.uptime()) {
             let _ = answer.try_send(answered);

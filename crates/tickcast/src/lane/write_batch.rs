@@ -14,9 +14,11 @@ struct PendingWrite {
     key: Key,
     batch: Payload,
     ticks: usize,
+    /// The position before the batch.
+    from: Seq,
 }
 
-/// The pending writes of streams at the same position.
+/// The pending writes of streams at the head.
 pub(super) struct WriteBatch<S: Sink> {
     pending: Vec<PendingWrite>,
     outcomes: Vec<WriteAttempt>,
@@ -37,21 +39,22 @@ impl<S: Sink> WriteBatch<S> {
     }
 
     /// Adds a pending write. Returns whether the batch is full.
-    pub(super) fn add(&mut self, key: Key, batch: &Payload, ticks: usize) -> bool {
+    pub(super) fn add(&mut self, key: Key, (batch, ticks): (&Payload, usize), from: Seq) -> bool {
         self.pending.push(PendingWrite {
             key,
             batch: batch.clone(),
             ticks,
+            from,
         });
         self.pending.len() == MAX_BATCH_WRITES
     }
 
-    /// Sends all pending writes. Streams whose sinks refuse stay at `from`. Adds streams whose
+    /// Sends all pending writes. Streams whose sinks refuse stay before their batch. Adds streams whose
     /// readers have left to `closed`.
     pub(super) fn send(
         &mut self,
         streams: &mut SlotMap<Key, Stream<S>>,
-        (from, now): (Seq, Duration),
+        now: Duration,
         stats: &LaneStats,
         closed: &mut Vec<Key>,
     ) {
@@ -72,7 +75,7 @@ impl<S: Sink> WriteBatch<S> {
                     bytes += pending.batch.len();
                 }
                 WriteOutcome::Refused => {
-                    stream.write_refused(from);
+                    stream.write_refused(pending.from);
                     stats.refused();
                 }
                 WriteOutcome::Gone => {

@@ -1,5 +1,7 @@
 //! Batches: the new ticks for all streams with the same filter.
 
+use std::collections::VecDeque;
+
 use tickcast_core::sse::EventFormat;
 use tickcast_core::sse::render::all_ticks;
 use tickcast_core::{Entry, Market, Position, Replica, Seq};
@@ -12,6 +14,15 @@ const MAX_BATCH_BYTES: usize = 1 << 20;
 
 /// Divisor of the tape's maximum bytes. The result is the maximum size of all batches at a time.
 pub(in crate::lane) const TAPE_PER_BATCHES: usize = 4;
+
+/// The batch of a group, taken from the group.
+pub(in crate::lane) struct TakenBatch {
+    pub(in crate::lane) batch: Batch,
+    /// The position before the batch.
+    pub(in crate::lane) from: Seq,
+    /// Whether all members are visited after the batch.
+    pub(in crate::lane) visits_all: bool,
+}
 
 /// The new ticks for all streams with the same filter.
 pub(in crate::lane) enum Batch {
@@ -30,7 +41,7 @@ impl Groups {
         &mut self,
         (at, entry): (Position, &Entry),
         market: &Market,
-        touched: &mut Vec<GroupId>,
+        touched: &mut VecDeque<GroupId>,
     ) -> bool {
         let id = entry.symbol;
         let (mut wanted, mut stale) = (false, false);
@@ -64,21 +75,48 @@ impl Groups {
         self.groups[id].unused_batches = !used;
     }
 
-    /// Takes the batch of a group.
-    pub(in crate::lane) fn take_batch(&mut self, id: GroupId) -> Batch {
-        let group = &mut self.groups[id];
+    /// Checks whether a group has a batch that its members at the head have not been sent yet.
+    pub(in crate::lane) fn has_batch(&self, id: GroupId) -> bool {
+        self.groups[id].ticks > 0
+    }
+
+    /// Returns the position up to which the members at the head have been sent everything, if the
+    /// lane is at `head`.
+    pub(in crate::lane) fn position(&self, id: GroupId, head: Seq) -> Seq {
+        let group = &self.groups[id];
+        match group.ticks {
+            0 => head,
+            _ => group.before_batch,
+        }
+    }
+
+    /// Has the members of a group visited when they have been sent its batch.
+    pub(in crate::lane) fn visit_after_batch(&mut self, id: GroupId) {
+        self.groups[id].visited_after_batch = true;
+    }
+
+    /// Takes the batch of a group, with the position before it. Returns `None` if the group no longer
+    /// exists.
+    pub(in crate::lane) fn take_batch(&mut self, id: GroupId) -> Option<TakenBatch> {
+        let group = self.groups.get_mut(id)?;
         let batch = std::mem::replace(&mut group.batch, PayloadBuilder::new());
         let ticks = std::mem::take(&mut group.ticks);
-        if std::mem::take(&mut group.overflowed) {
-            return Batch::TooLong;
-        }
-        if group.unused_batches {
-            return Batch::NotMade;
-        }
-        let payload = batch.finish();
-        self.free_batch_bytes += payload.len();
-        group.typical_bytes = payload.len();
-        Batch::Made(payload, ticks)
+        let batch = if std::mem::take(&mut group.overflowed) {
+            Batch::TooLong
+        } else if group.unused_batches {
+            self.free_batch_bytes += batch.len();
+            Batch::NotMade
+        } else {
+            let payload = batch.finish();
+            self.free_batch_bytes += payload.len();
+            group.typical_bytes = payload.len();
+            Batch::Made(payload, ticks)
+        };
+        Some(TakenBatch {
+            batch,
+            from: group.before_batch,
+            visits_all: std::mem::take(&mut group.visited_after_batch),
+        })
     }
 
     /// Makes the batch of a group with the ticks after `from`, for a member that needs the batch
@@ -88,6 +126,9 @@ impl Groups {
             selection, format, ..
         } = &self.groups[id];
         let (log, head) = ((replica.market(), replica.tape()), replica.head());
+        if !replica.tape().reaches_back_to(from) {
+            return Batch::TooLong;
+        }
         let mut draft = PayloadBuilder::new();
         let rendered = all_ticks(
             log,
@@ -113,7 +154,7 @@ impl Group {
         group_id: GroupId,
         (at, entry): (Position, &Entry),
         market: &Market,
-        touched: &mut Vec<GroupId>,
+        touched: &mut VecDeque<GroupId>,
         free_batch_bytes: &mut usize,
     ) {
         let frame = entry.frame();
@@ -122,7 +163,8 @@ impl Group {
             return;
         }
         if self.ticks == 0 {
-            touched.push(group_id);
+            touched.push_back(group_id);
+            self.before_batch = Seq::new(at.seq.get().saturating_sub(1));
         }
         self.ticks += 1;
         if self.rated == self.members.len() || self.overflowed || self.unused_batches {

@@ -52,7 +52,7 @@ impl<S: Sink> Lane<S> {
     pub(in crate::lane) fn next_notice(&self, key: Key) -> Option<Rendered> {
         let stream = &self.streams[key];
         let session = stream.session.as_ref()?;
-        let seq = stream.position.seq(self.head());
+        let seq = self.reached(key);
         let group = stream.slot.group;
         let mut draft = PayloadBuilder::new();
         let id = self.id(group, seq);
@@ -216,8 +216,9 @@ impl<S: Sink> Lane<S> {
         out: &mut Vec<u8>,
     ) -> (usize, usize) {
         let (market, format) = (self.replica.market(), self.groups.format(group));
-        // A position that the tape no longer holds is equivalent to any position before it.
-        let at = Some(self.position(position).unwrap_or_default());
+        // If the tape no longer holds the position, its id says that it was reached as of the head.
+        let as_of = || Some(self.position(self.head())?.reached(position));
+        let at = Some(self.position(position).or_else(as_of).unwrap_or_default());
         let mut ticks = 0;
         for id in added {
             let wanted = self.groups.wants(group, id) && market.last_seq(id) <= position;
@@ -236,7 +237,7 @@ impl<S: Sink> Lane<S> {
     pub(in crate::lane) fn heartbeat(&self, key: Key, now: Now) -> Option<Payload> {
         let stream = &self.streams[key];
         stream.session.as_ref()?;
-        let seq = stream.position.seq(self.head());
+        let seq = self.reached(key);
         let on_disk = stream
             .session
             .as_ref()
@@ -279,7 +280,7 @@ impl<S: Sink> Lane<S> {
             .as_ref()
             .is_some_and(|session| session.broken.is_some());
         let id = self
-            .id(stream.slot.group, stream.position.seq(self.head()))
+            .id(stream.slot.group, self.reached(key))
             .filter(|_| !reset);
         let mut draft = PayloadBuilder::new();
         Notice::Bye {
