@@ -21,6 +21,8 @@ pub struct Market {
     /// The last change of each symbol, by [`SymbolId`]. `None` if there was none yet. There may
     /// already be more names. Each lane has a market, so this is only a pointer.
     latest: Vec<Option<Frame>>,
+    /// Number of symbols whose last change is a tick.
+    listed: usize,
     head: Seq,
 }
 
@@ -51,6 +53,12 @@ impl Market {
     #[must_use]
     pub fn len(&self) -> usize {
         self.latest.len()
+    }
+
+    /// Returns the number of symbols that have a newest tick.
+    #[must_use]
+    pub const fn listed(&self) -> usize {
+        self.listed
     }
 
     /// Checks whether no symbol was ever seen.
@@ -176,9 +184,18 @@ impl Market {
         &mut self.latest[id.index()]
     }
 
+    /// Sets the last change of a symbol.
+    #[inline]
+    fn set_latest(&mut self, id: SymbolId, frame: Frame) {
+        self.listed += usize::from(!frame.is_removal());
+        let before = self.latest_mut(id).replace(frame);
+        self.listed -= usize::from(before.is_some_and(|before| !before.is_removal()));
+    }
+
     /// Removes all symbols, to copy them again, and makes room for them.
     pub(crate) fn clear(&mut self) {
         self.latest.clear();
+        self.listed = 0;
         self.latest.reserve(self.names.len());
     }
 
@@ -190,7 +207,10 @@ impl Market {
             self.head = other.head;
         }
         let end = (from + max).min(other.latest.len());
-        self.latest.extend_from_slice(&other.latest[from..end]);
+        let piece = &other.latest[from..end];
+        self.latest.extend_from_slice(piece);
+        let ticks = piece.iter().flatten().filter(|frame| !frame.is_removal());
+        self.listed += ticks.count();
         (end < other.latest.len()).then_some(end)
     }
 
@@ -216,7 +236,7 @@ impl Market {
         frame: Option<Frame>,
     ) {
         let place = Place { seq, check, source };
-        *self.latest_mut(id) = Some(frame.unwrap_or_else(Frame::removal).at(place));
+        self.set_latest(id, frame.unwrap_or_else(Frame::removal).at(place));
     }
 
     /// Applies the tape's entry `seq`. A symbol that was copied later already includes the entry.
@@ -225,7 +245,7 @@ impl Market {
         let latest = self.latest_mut(entry.symbol);
         let includes = |latest: &Frame| seq <= latest.place().seq;
         if !latest.as_ref().is_some_and(includes) {
-            *latest = Some(entry.update.clone());
+            self.set_latest(entry.symbol, entry.update.clone());
         }
     }
 }

@@ -225,10 +225,12 @@ impl Groups {
 
     /// Returns the number of symbols on the market that a group wants.
     pub(super) fn listed(&self, id: GroupId, market: &Market) -> usize {
-        self.groups[id]
-            .selection
-            .ids()
-            .filter(|symbol| market.newest(*symbol).is_some())
+        let selection = &self.groups[id].selection;
+        if selection.filter().is_all() {
+            return market.listed();
+        }
+        let ids = selection.ids();
+        ids.filter(|symbol| market.newest(*symbol).is_some())
             .count()
     }
 

@@ -173,6 +173,10 @@ proptest! {
             catch_up(&mut replica, &log);
             prop_assert_eq!(replica.head(), log.cursor().seq());
             prop_assert_eq!(replica.market().len(), log.market().len());
+            for market in [replica.market(), log.market()] {
+                let newest = market.ids_from(0).filter_map(|id| market.newest(id));
+                prop_assert_eq!(market.listed(), newest.count());
+            }
             for id in log.market().ids_from(0) {
                 let (own, theirs) = (replica.market(), log.market());
                 prop_assert_eq!(
