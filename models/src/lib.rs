@@ -7,8 +7,10 @@
 
 #![expect(clippy::unwrap_used, reason = "here a failed unwrap is a failed model")]
 
-/// The atomics of the library.
+/// The atomics and locks of the library.
 mod sync {
+    pub(crate) use shuttle::sync::{Mutex, MutexGuard};
+
     pub(crate) mod atomic {
         pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
     }
@@ -18,4 +20,18 @@ mod sync {
 #[expect(dead_code, reason = "the library has more uses of it")]
 mod interest;
 
+#[path = "../../crates/tickcast/src/source_state.rs"]
+#[expect(dead_code, reason = "the library has more uses of it")]
+#[expect(unreachable_pub, reason = "the library has it in its API")]
+mod source_state;
+
+#[path = "../../crates/tickcast/src/sources.rs"]
+#[expect(dead_code, reason = "the library has more uses of it")]
+#[expect(unexpected_cfgs, reason = "the library has more features")]
+mod sources;
+
+mod doorbell;
+mod stats;
+
+pub mod staleness;
 pub mod waking;

@@ -2,33 +2,15 @@
 
 use std::sync::Arc;
 
+use shuttle::sync::Mutex;
 use shuttle::sync::atomic::{AtomicU64, Ordering};
-use shuttle::sync::{Condvar, Mutex};
 use shuttle::thread;
 use tickcast_core::{
     Epoch, Limits, Now, Price, Sequencer, SourceId, SourceOptions, Symbol, SymbolId, Tick,
 };
 
+use crate::doorbell::Doorbell;
 use crate::interest::{Interest, LaneInterest};
-
-/// A signal that is remembered until someone waits for it, like that of `tokio`.
-#[derive(Default)]
-struct Doorbell(Mutex<bool>, Condvar);
-
-impl Doorbell {
-    fn wake(&self) {
-        *self.0.lock().unwrap() = true;
-        self.1.notify_one();
-    }
-
-    fn wait(&self) {
-        let mut woken = self.0.lock().unwrap();
-        while !*woken {
-            woken = self.1.wait(woken).unwrap();
-        }
-        *woken = false;
-    }
-}
 
 /// A log whose entries are known. Publishers move its head over them.
 struct Log {

@@ -1,8 +1,7 @@
 //! The sources of a hub and their state changes.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tickcast_core::{Now, SourceId, SourceStatus, State, Symbol, Time};
@@ -10,6 +9,8 @@ use tickcast_core::{Now, SourceId, SourceStatus, State, Symbol, Time};
 use crate::doorbell::Doorbell;
 use crate::source_state::SourceState;
 use crate::stats::{SourceCounters, SourceStats, SymbolStats};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Default maximum silence of a source. After a longer silence its prices are stale.
 pub(crate) const DEFAULT_STALE_AFTER: Duration = Duration::from_secs(15);
