@@ -276,6 +276,7 @@ impl<S: Sink> Lane<S> {
         let session =
             options.map(|options| Box::new(Session::new(*options, rate, self.replica.head())));
         let rate = rate.map(|rate| Box::new(RateState::new(rate.interval(), now)));
+        self.unwanted_until = Seq::ZERO;
         let (groups, market) = (&mut self.groups, self.replica.market());
         let key = self.streams.try_insert_with_key(|key| {
             let sink = sink(key)?;

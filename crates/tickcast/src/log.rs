@@ -330,7 +330,9 @@ impl Log {
     pub(crate) fn close(&self) {
         self.order.close();
         let thread = self.writing().take();
-        if thread.is_some_and(|thread| thread.join().is_err()) {
+        // The thread may be the last one that uses the log. It ends by itself then.
+        let other = thread.filter(|thread| thread.thread().id() != std::thread::current().id());
+        if other.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the thread that writes the tape has panicked");
         }
     }

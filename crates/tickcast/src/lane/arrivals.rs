@@ -1,4 +1,7 @@
 //! The arrival times of ticks that are not delivered yet.
+//!
+//! A tick counts as delivered when all batches are that had begun when it was added. Its own batches
+//! are among them, so a delay is at most a round of the groups too long, and never too short.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -36,7 +39,7 @@ impl Arrivals {
     }
 
     /// Records that the oldest batch was delivered.
-    pub(super) const fn deliver(&mut self) {
+    pub(super) const fn count_delivered(&mut self) {
         self.delivered += 1;
     }
 
@@ -52,6 +55,10 @@ impl Arrivals {
             }
             stats.delayed(now.saturating_sub(tick.at));
             self.waiting.pop_front();
+        }
+        // A lane that delivers nothing is late as well.
+        if let Some(oldest) = self.waiting.front().filter(|_| is_first) {
+            stats.flushed(now.saturating_sub(oldest.due), now);
         }
     }
 }

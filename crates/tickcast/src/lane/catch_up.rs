@@ -40,8 +40,11 @@ impl<S: Sink> Lane<S> {
         let group = stream.slot.group;
         let has_batch = self.groups.has_batch(group);
         if has_batch && stream.position == StreamPosition::Head {
-            // The ticks of the batch came before everything that a visit may send.
-            return self.groups.visit_after_batch(group);
+            // The ticks of the batch came before the notices that a visit may send.
+            if stream.session.is_some() {
+                self.groups.visit_after_batch(group);
+            }
+            return;
         }
         // An interrupted visit continues at once. Only a new visit has to wait for its time.
         let due = stream.rate.as_ref().is_none_or(|rate| now >= rate.next);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tickcast_core::sse::EventFormat;
-use tickcast_core::{Filter, FilterHash};
+use tickcast_core::{Filter, FilterHash, Seq};
 
 use super::groups::{COMPARISONS, GroupSlot};
 use super::stream::RateState;
@@ -183,6 +183,7 @@ impl<S: Sink> Lane<S> {
         format: EventFormat,
         rated: bool,
     ) -> GroupSlot {
+        self.unwanted_until = Seq::ZERO;
         let previous = Some(self.streams[key].slot.group);
         self.groups.join_group(
             key,

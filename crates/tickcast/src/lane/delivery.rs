@@ -11,10 +11,10 @@ use super::work::Work;
 use crate::doorbell::Sleeper;
 
 /// Maximum number of streams of a lane for which a publisher sends. One takes some microseconds.
-pub(super) const MAX_STREAMS: usize = 16;
+const MAX_STREAMS: usize = 16;
 
 /// Maximum number of entries that a publisher sends.
-pub(super) const MAX_ENTRIES: u64 = 64;
+const MAX_ENTRIES: u64 = 64;
 
 impl Sleeper for Mutex<Work> {
     fn deliver(&self) -> bool {
@@ -33,12 +33,17 @@ impl Work {
         let started_at = self.clock.uptime();
         let is_due = started_at >= self.flush_due;
         let is_status_known = self.sources.version() == self.lane.status_version();
-        if !is_due || !is_status_known || !self.lane.is_quick_to_flush(&self.log) {
+        let limits = (MAX_STREAMS, MAX_ENTRIES);
+        if !is_due || !is_status_known || !self.lane.is_quick_to_flush(&self.log, limits) {
             return false;
         }
         self.stats.begin_turn(started_at);
-        let ticks = self.lane.follow_log(&self.log, self.flush_due, started_at);
-        let has_more = self.lane.deliver(MAX_STREAMS, started_at) || self.lane.has_visits();
+        let due = self.flush_due;
+        let ticks = self
+            .lane
+            .follow_log(&self.log, MAX_ENTRIES, due, started_at);
+        self.lane.deliver_batches(MAX_STREAMS, started_at);
+        let has_more = self.lane.has_work();
         let ended_at = self.clock.uptime();
         self.lane.note_delays(ended_at);
         if ticks > 0 && !has_more {

@@ -4,32 +4,32 @@ use std::time::Duration;
 
 use tickcast_core::{Position, Run, Seq};
 
-use super::delivery::{MAX_ENTRIES, MAX_STREAMS};
 use super::groups::{Batch, GroupId, TakenBatch};
 use super::rendered::StreamPosition;
 use super::{Lane, Sink};
 use crate::interest::WAKE_EVERY;
 use crate::log::Log;
 
-/// Maximum number of ticks in one batch.
+/// Maximum number of ticks by which a lane follows the log in one step, unless it cannot keep up.
 pub(super) const BATCH_TICKS: u64 = 4096;
 
 /// Time between two comparisons of deferred symbols. Meanwhile the lane does other work.
 const DEFERRED_MATCH_INTERVAL: Duration = Duration::from_millis(5);
 
 impl<S: Sink> Lane<S> {
-    /// Follows the log, by at most [`BATCH_TICKS`], and adds the new ticks to the batches of the groups
-    /// that want them. The lane was not to do this before `due`. Returns the number of new ticks.
-    pub(crate) fn follow_log(&mut self, log: &Log, due: Duration, now: Duration) -> u64 {
+    /// Follows the log, by at most `max` ticks if the lane keeps up, and adds the new ticks to the
+    /// batches of the groups that want them. The lane was not to do this before `due`. Returns the
+    /// number of new ticks.
+    pub(crate) fn follow_log(&mut self, log: &Log, max: u64, due: Duration, now: Duration) -> u64 {
         let from = self.head();
         let waiting = log.head().get().saturating_sub(from.get());
         if waiting == 0 {
             return 0;
         }
         // A lane that cannot keep up goes on with the newest ticks, like a slow consumer.
-        let max = match waiting > BATCH_TICKS && self.is_late(log, now) {
+        let max = match waiting > max && self.is_late(log, now) {
             true => u64::MAX,
-            false => BATCH_TICKS,
+            false => max,
         };
         log.advance(&mut self.replica, max);
         let ticks = self.head().get() - from.get();
@@ -69,17 +69,22 @@ impl<S: Sink> Lane<S> {
     /// Sends groups their batches, oldest first, until there were at least `max_writes`. Returns
     /// whether more groups have a batch. When there are none, or time is up, call
     /// [`visit_flushed`](Self::visit_flushed).
-    pub(crate) fn deliver(&mut self, max_writes: usize, now: Duration) -> bool {
+    pub(crate) fn deliver_batches(&mut self, max_writes: usize, now: Duration) -> bool {
         let mut writes = 0;
         while writes < max_writes
             && let Some(id) = self.with_batch.pop_front()
         {
-            self.arrivals.deliver();
+            self.arrivals.count_delivered();
             writes += self.deliver_batch(id, now);
         }
         self.send_batch(now);
         self.remove_closed();
         self.has_batches()
+    }
+
+    /// Checks whether something is left of a flush: batches, visits, or requests for history.
+    pub(crate) fn has_work(&self) -> bool {
+        self.has_batches() || !self.visits.is_empty() || !self.history_requests.is_empty()
     }
 
     /// Checks whether groups have a batch that is not delivered.
@@ -106,21 +111,21 @@ impl<S: Sink> Lane<S> {
         false
     }
 
-    /// Checks whether the new entries are so few, and the streams, too, that a publisher can send
-    /// them. New symbols are compared with patterns, which may take long.
-    pub(super) fn is_quick_to_flush(&self, log: &Log) -> bool {
+    /// Checks whether there are at most so many streams and new entries, and nothing else takes long:
+    /// new symbols, for example, are compared with patterns.
+    pub(super) fn is_quick_to_flush(
+        &self,
+        log: &Log,
+        (max_streams, max_entries): (usize, u64),
+    ) -> bool {
         let waiting = log.head().get().saturating_sub(self.head().get());
-        waiting <= MAX_ENTRIES
-            && self.streams.len() <= MAX_STREAMS
-            && !self.has_batches()
+        waiting <= max_entries
+            && log.start() <= self.head()
+            && self.streams.len() <= max_streams
+            && !self.has_work()
             && !self.finishing
             && !self.groups.are_behind()
             && log.names().len() <= self.replica.market().len()
-    }
-
-    /// Checks whether a flush has left streams to [visit](Self::visit_flushed).
-    pub(super) const fn has_visits(&self) -> bool {
-        !self.visits.is_empty()
     }
 
     /// Checks whether each new entry wakes the lane.
@@ -245,7 +250,7 @@ impl<S: Sink> Lane<S> {
             stream.leave_head(self.groups.position(stream.slot.group, from));
         }
         for id in self.with_batch.drain(..) {
-            self.arrivals.deliver();
+            self.arrivals.count_delivered();
             self.groups.take_batch(id);
         }
         keys.into_iter().for_each(|key| self.visit(key, now));

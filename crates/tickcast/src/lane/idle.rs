@@ -23,12 +23,15 @@ impl<S: Sink> Lane<S> {
             ..
         } = &mut self.streams[key];
         // While the group has not been compared with all new symbols, it is unknown whether the
-        // stream has been sent everything.
-        if *continues || self.groups.is_behind(slot.group) {
+        // stream has been sent everything. The ticks of a batch are not sent until the stream is
+        // visited.
+        let group = slot.group;
+        if *continues || self.groups.is_behind(group) || self.groups.has_batch(group) {
             return;
         }
         if let (StreamPosition::Behind(seq), Some(rate), false) = (position, rate, *blocked)
             && rate.armed.is_none()
+            && !rate.queued
             && *seq >= rate.until
         {
             *seq = head;

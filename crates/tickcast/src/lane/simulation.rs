@@ -12,10 +12,12 @@ use tickcast_core::{
     Digest, Epoch, Filter, Limits, Mode, Recorded, Restore, Sequencer, Symbol, Time,
 };
 
+use super::flush::BATCH_TICKS;
 use super::tests::{Reader as Connection, STREAM_LIMITS, change};
 use super::*;
 use crate::access::Viewer;
 use crate::log::Log;
+use crate::rate::Rate;
 use crate::subscription::{Edit, PreparedStream, SessionOptions, StreamId};
 
 const SYMBOLS: [&str; 5] = ["A", "B", "BTC-EUR", "BTC-USD", "Z"];
@@ -24,6 +26,8 @@ const NODES: usize = 3;
 const CLIENTS: usize = 8;
 /// The first of the clients that read one prepared stream.
 const FIRST_SHARED: usize = 6;
+/// The client whose stream has a rate.
+const RATED: usize = 1;
 const STEPS: usize = 400;
 
 /// Maximum number of writes that one step tries on a sink: the maximum of one visit, a heartbeat
@@ -277,8 +281,8 @@ impl Simulation {
             false => self.rng.usize(..3),
         };
         let lane = &mut self.nodes[node];
-        while lane.follow_log(&self.log, Duration::ZERO, self.now) > 0 {}
-        while batches > 0 && lane.deliver(1, self.now) {
+        while lane.follow_log(&self.log, BATCH_TICKS, Duration::ZERO, self.now) > 0 {}
+        while batches > 0 && lane.deliver_batches(1, self.now) {
             batches -= 1;
         }
         lane.visit_flushed(self.now);
@@ -359,9 +363,11 @@ impl Simulation {
             prepared_stream: prepared.clone(),
         };
         let requested = filter_of(*url_filter);
-        let subscription = Subscription::to(requested)
-            .resumable(options, head)
-            .at(head.1);
+        let mut subscription = Subscription::to(requested);
+        if client == RATED {
+            subscription = subscription.max_rate(Rate::per_second(2.0).unwrap());
+        }
+        let subscription = subscription.resumable(options, head).at(head.1);
         let connection = Connection::default();
         if !self.healed && self.rng.u8(..3) == 0 {
             connection.0.borrow_mut().remaining_writes = Some(self.rng.usize(..6));
@@ -692,6 +698,7 @@ impl Simulation {
                 self.connect(client);
             }
             (0..NODES).for_each(|node| self.flush(node));
+            self.advance_time();
         }
         for client in 0..CLIENTS {
             self.read(client, usize::MAX);

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use proptest::prelude::*;
 use tickcast_core::{Epoch, Filter, Limits, Mode, Now, Price, Sequencer, Symbol, Tick};
 
+use super::flush::BATCH_TICKS;
 use super::*;
 use crate::access::Viewer;
 use crate::log::Log;
@@ -181,8 +182,12 @@ impl Harness {
     }
 
     fn flush(&mut self) {
-        while self.lane.follow_log(&self.log, Duration::ZERO, self.now) > 0 {}
-        while self.lane.deliver(1, self.now) {}
+        while self
+            .lane
+            .follow_log(&self.log, BATCH_TICKS, Duration::ZERO, self.now)
+            > 0
+        {}
+        while self.lane.deliver_batches(1, self.now) {}
         self.lane.visit_flushed(self.now);
     }
 
@@ -410,11 +415,11 @@ fn nothing_is_sent_after_an_end_that_has_to_wait() {
 fn a_lane_that_could_not_run_loses_no_ticks_without_a_batch_of_the_whole_tape() {
     let mut harness = Harness::new(Limits::default());
     let (_, reader) = harness.open(subscribe("*"));
-    (0..3 * flush::BATCH_TICKS as i64).for_each(|i| harness.tick("A", i));
+    (0..3 * BATCH_TICKS as i64).for_each(|i| harness.tick("A", i));
     harness.flush();
     assert_eq!(
         reader.take().len(),
-        3 * flush::BATCH_TICKS as usize,
+        3 * BATCH_TICKS as usize,
         "and yet nothing is missing"
     );
     assert!(reader.0.borrow().max_payload_bytes <= 1 << 20);
@@ -425,7 +430,7 @@ fn a_lane_that_could_not_run_loses_no_ticks_without_a_batch_of_the_whole_tape() 
 fn a_lane_that_cannot_keep_up_conflates() {
     let mut harness = Harness::new(Limits::default());
     let (_, reader) = harness.open(subscribe("*"));
-    let ticks = flush::BATCH_TICKS as i64;
+    let ticks = BATCH_TICKS as i64;
     (0..ticks).for_each(|i| harness.tick("A", i));
     harness.advance_time(1001);
     harness.tick("A", ticks);

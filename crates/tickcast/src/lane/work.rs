@@ -7,6 +7,7 @@ use std::time::Duration;
 use tickcast_core::Seq;
 
 use super::body::{BodyEvent, BodySink};
+use super::flush::BATCH_TICKS;
 use super::sink::MAX_BATCH_WRITES;
 use super::socket::{SocketEvent, Sockets};
 use super::stream_sink::StreamSink;
@@ -90,7 +91,7 @@ impl Work {
             } else {
                 self.flush_began = None;
                 let is_long = ended_at.saturating_sub(began_at) > self.flush_interval * LONG_FACTOR;
-                if began_at < started_at && is_long {
+                if began_at < started_at && is_long && !self.flushes_less() {
                     self.flush_due = ended_at;
                 } else if ticks > 0 {
                     self.flush_due = self.next_flush(ticks, started_at, ended_at);
@@ -110,6 +111,9 @@ impl Work {
         self.handle_deferred_changes();
         self.request_history();
         let pending = self.listen();
+        if !pending {
+            self.flush_began = None;
+        }
         let flush_at = (pending || !self.waiting_streams.is_empty()).then_some(self.flush_due);
         let changes_at =
             (!self.deferred_changes.is_empty()).then_some(started_at + self.flush_interval);
@@ -172,7 +176,7 @@ impl Work {
     pub(super) fn listen(&mut self) -> bool {
         self.interest.want_everything(self.lane.wants_everything());
         self.interest.listen(true);
-        let pending = self.lane.has_batches() || self.lane.has_pending(&self.log);
+        let pending = self.lane.has_work() || self.lane.has_pending(&self.log);
         if pending {
             self.interest.listen(false);
         }
@@ -190,7 +194,7 @@ impl Work {
         ended_at: Duration,
     ) -> Duration {
         let elapsed = ended_at.saturating_sub(started_at);
-        let interval = match self.overload.step() >= OverloadStep::FlushLess {
+        let interval = match self.flushes_less() {
             true => (self.flush_interval * OVERLOAD_FACTOR)
                 .min(MAX_OVERLOAD_INTERVAL.max(self.flush_interval)),
             false => self.flush_interval,
@@ -202,6 +206,11 @@ impl Work {
         }
     }
 
+    /// Checks whether the lane flushes less often, because the hub is overloaded.
+    fn flushes_less(&self) -> bool {
+        self.overload.step() >= OverloadStep::FlushLess
+    }
+
     /// Follows the log up to `target`, and sends the groups their batches. If that takes long, other
     /// work has its turn before the rest, and batches that are not sent yet grow meanwhile. So a
     /// stream waits for about one round of all streams, and not for two. Returns the number of new
@@ -210,25 +219,38 @@ impl Work {
         let max_time = self.flush_interval * MAX_REST_FACTOR;
         let (begin, mut ticks) = (self.clock.uptime(), 0);
         let mut now = begin;
-        while self.lane.head() < target && now.saturating_sub(begin) < max_time {
-            ticks += self.lane.follow_log(&self.log, self.flush_due, now);
+        // Some of the time is for batches, however long it takes to make them.
+        while self.lane.head() < target && now.saturating_sub(begin) < max_time / 2 {
+            ticks += self.follow(now);
             now = self.clock.uptime();
         }
-        while now.saturating_sub(begin) < max_time && self.lane.deliver(MAX_BATCH_WRITES, now) {
+        while self.lane.deliver_batches(MAX_BATCH_WRITES, now)
+            && now.saturating_sub(begin) < max_time
+        {
             now = self.clock.uptime();
         }
+        self.end_flush();
+        ticks
+    }
+
+    /// Follows the log by one step. Returns the number of new ticks.
+    fn follow(&mut self, now: Duration) -> u64 {
+        self.lane
+            .follow_log(&self.log, BATCH_TICKS, self.flush_due, now)
+    }
+
+    fn end_flush(&mut self) {
         let now = self.clock.uptime();
         self.lane.note_delays(now);
         self.lane.visit_flushed(now);
-        ticks
     }
 
     /// Follows the log until the lane has all ticks up to `target`, however long that takes.
     fn follow_to(&mut self, target: Seq) {
         while self.lane.head() < target {
-            let now = self.clock.uptime();
-            self.lane.follow_log(&self.log, self.flush_due, now);
+            self.follow(self.clock.uptime());
         }
+        self.end_flush();
     }
 
     /// Sends status changes of sources to the readers. Returns when the next source may become
@@ -261,7 +283,7 @@ impl Work {
             Command::End(max) => self.lane.end(max),
             Command::Finish => {
                 self.follow_to(self.log.head());
-                while self.lane.deliver(MAX_BATCH_WRITES, now) {}
+                while self.lane.deliver_batches(MAX_BATCH_WRITES, now) {}
                 self.lane.finish(now);
             }
             Command::Open(..) | Command::Quit => {}

@@ -134,8 +134,8 @@ impl Order {
             state.sequencer.show_until(begun.until);
             let head = self.tape.visible();
             drop(state);
-            self.ring(before, head);
-            return begun.write.finish(Ok(()));
+            begun.write.finish(Ok(()));
+            return self.ring(before, head);
         };
         let failed = Err(TickError::Storage(error.to_string()));
         state.sequencer.take_back();

@@ -17,7 +17,7 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// The counters of a lane, with one writer and any number of readers.
+/// The counters of a lane. Who has the lane writes them; anybody reads them.
 #[derive(Debug, Default)]
 pub(crate) struct LaneStats {
     /// Number of streams that are assigned to the lane, including those that have not reached it

@@ -36,12 +36,12 @@ pub(in crate::lane) enum Batch {
 
 impl Groups {
     /// Adds a change of a symbol to the batch of every group that wants the symbol. Adds the groups
-    /// with a first change to `touched`. Returns whether any group wants the symbol.
+    /// with a first change to `with_batch`. Returns whether any group wants the symbol.
     pub(in crate::lane) fn add(
         &mut self,
         (at, entry): (Position, &Entry),
         market: &Market,
-        touched: &mut VecDeque<GroupId>,
+        with_batch: &mut VecDeque<GroupId>,
     ) -> bool {
         let id = entry.symbol;
         let (mut wanted, mut stale) = (false, false);
@@ -49,7 +49,7 @@ impl Groups {
             match self.groups.get_mut(*group_id) {
                 Some(group) => {
                     let free = &mut self.free_batch_bytes;
-                    group.add(*group_id, (at, entry), market, touched, free);
+                    group.add(*group_id, (at, entry), market, with_batch, free);
                     wanted = true;
                 }
                 None => stale = true,
@@ -59,7 +59,7 @@ impl Groups {
             let group = &mut self.groups[*group_id];
             if group.selection.contains(id) {
                 let free = &mut self.free_batch_bytes;
-                group.add(*group_id, (at, entry), market, touched, free);
+                group.add(*group_id, (at, entry), market, with_batch, free);
                 wanted = true;
             }
         }
@@ -148,13 +148,13 @@ impl Groups {
 
 impl Group {
     /// Adds a change of a wanted symbol to the batch. Adds a group with a first change to
-    /// `touched`.
+    /// `with_batch`.
     fn add(
         &mut self,
         group_id: GroupId,
         (at, entry): (Position, &Entry),
         market: &Market,
-        touched: &mut VecDeque<GroupId>,
+        with_batch: &mut VecDeque<GroupId>,
         free_batch_bytes: &mut usize,
     ) {
         let frame = entry.frame();
@@ -163,7 +163,7 @@ impl Group {
             return;
         }
         if self.ticks == 0 {
-            touched.push_back(group_id);
+            with_batch.push_back(group_id);
             self.before_batch = Seq::new(at.seq.get().saturating_sub(1));
         }
         self.ticks += 1;

@@ -81,11 +81,13 @@ impl<S: Sink> Lane<S> {
                 }
             });
             (Progress::FilterStatuses, 0)
-        } else if session.revived < self.restored.revived_count() {
+        } else if let revived = self.sent_revived(session.revived, group, seq)
+            && !revived.is_empty()
+        {
             let selection = self.groups.selection(group);
-            let revived = self.restored.revived_after(session.revived).iter();
             let few = selection.len() <= MAX_STATUS_SYMBOLS;
-            for id in revived.copied().filter(|id| few && selection.contains(*id)) {
+            let told = revived.iter().filter(|id| few && selection.contains(**id));
+            for id in told.copied() {
                 let symbol = self.replica.market().symbol(id);
                 let since = self.last_tick_time(symbol);
                 write(Notice::SymbolStatus {
@@ -95,7 +97,7 @@ impl<S: Sink> Lane<S> {
                     reason: None,
                 });
             }
-            (Progress::Revived(self.restored.revived_count()), 0)
+            (Progress::Revived(session.revived + revived.len()), 0)
         } else if !session.added.is_empty() {
             let added = session.added.ids_from(session.added_from);
             let (from, ticks) = self.render_added(group, added, seq, draft.bytes());
@@ -131,6 +133,15 @@ impl<S: Sink> Lane<S> {
             position: stream.position,
             progress: Some(progress),
         })
+    }
+
+    /// Returns those of the symbols that ticked again after a restart, after the first `told` ones,
+    /// whose ticks a stream at `seq` was sent. The price of the others is still the one from before.
+    fn sent_revived(&self, told: usize, group: GroupId, seq: Seq) -> &[SymbolId] {
+        let revived = self.restored.revived_after(told);
+        let (selection, market) = (self.groups.selection(group), self.replica.market());
+        let is_sent = |id: &&SymbolId| market.last_seq(**id) <= seq || !selection.contains(**id);
+        &revived[..revived.iter().take_while(is_sent).count()]
     }
 
     /// Writes the status changes after version `told`: of sources and their symbols, and of symbols

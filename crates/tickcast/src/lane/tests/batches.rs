@@ -44,10 +44,10 @@ fn a_batch_that_waits_grows_and_is_sent_with_one_write() {
     let follow = |harness: &mut Harness| {
         ["A", "B"].iter().for_each(|symbol| harness.tick(symbol, 2));
         let Harness { lane, log, now, .. } = harness;
-        lane.follow_log(log, Duration::ZERO, *now)
+        lane.follow_log(log, BATCH_TICKS, Duration::ZERO, *now)
     };
     assert_eq!(follow(&mut harness), 2);
-    assert!(harness.lane.deliver(1, harness.now), "B waits");
+    assert!(harness.lane.deliver_batches(1, harness.now), "B waits");
     // A new stream starts with a snapshot, and is not sent the batch as well.
     let (_, late) = harness.open(subscribe("B"));
     assert_eq!(late.take(), ["B 2=2"]);
@@ -55,7 +55,7 @@ fn a_batch_that_waits_grows_and_is_sent_with_one_write() {
     for reader in &readers {
         reader.0.borrow_mut().tried_writes = 0;
     }
-    while harness.lane.deliver(1, harness.now) {}
+    while harness.lane.deliver_batches(1, harness.now) {}
     harness.lane.visit_flushed(harness.now);
     assert_eq!(readers[0].take(), ["A 2=2", "A 3=2"]);
     assert_eq!(readers[1].take(), ["B 2=2", "B 3=2"]);
