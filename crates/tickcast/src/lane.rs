@@ -41,6 +41,7 @@ mod stream_sink;
 mod task;
 mod timers;
 mod update_orders;
+mod visits;
 mod work;
 mod write_batch;
 
@@ -403,31 +404,39 @@ impl<S: Sink> Lane<S> {
         self.enforce_buffer_limit(now.uptime);
         let mut due = std::mem::take(&mut self.due);
         self.timers.take_due(now.uptime, &mut due);
-        for (key, timer) in due.drain(..) {
+        let mut visits = Vec::new();
+        for (key, timer) in &due {
             match timer {
-                Timer::Visit => {
-                    if let Some(rate) = self
-                        .streams
-                        .get_mut(key)
-                        .and_then(|stream| stream.rate.as_mut())
-                    {
-                        // A timer that was set for an earlier rate leaves the newer timer as it is.
-                        rate.armed = rate.armed.filter(|armed| *armed > now.uptime);
-                    }
-                    self.visit(key, now.uptime);
+                Timer::Expire => self.expire(*key),
+                Timer::Visit | Timer::Continue => {
+                    self.end_pause(*key, *timer, now.uptime);
+                    visits.push(*key);
                 }
-                Timer::Continue => {
-                    if let Some(stream) = self.streams.get_mut(key) {
-                        stream.continues = false;
-                    }
-                    self.visit(key, now.uptime);
-                }
-                Timer::IdleCheck => self.check_idle(key, now),
-                Timer::Expire => self.expire(key),
+                Timer::IdleCheck => {}
+            }
+        }
+        self.visit_all(visits, now.uptime);
+        // A stream that was visited is not idle.
+        for (key, timer) in due.drain(..) {
+            if timer == Timer::IdleCheck {
+                self.check_idle(key, now);
             }
         }
         self.due = due;
         self.remove_closed();
+    }
+
+    /// Ends the time in which a stream is not visited, because its timer has fired.
+    fn end_pause(&mut self, key: Key, timer: Timer, now: Duration) {
+        let Some(stream) = self.streams.get_mut(key) else {
+            return;
+        };
+        if timer == Timer::Continue {
+            stream.continues = false;
+        } else if let Some(rate) = &mut stream.rate {
+            // A timer that was set for an earlier rate leaves the newer timer as it is.
+            rate.armed = rate.armed.filter(|armed| *armed > now);
+        }
     }
 
     /// Marks a stream as closed. Nothing is written to it before it is removed.

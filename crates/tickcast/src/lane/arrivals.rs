@@ -57,7 +57,8 @@ impl Arrivals {
             self.waiting.pop_front();
         }
         // A lane that delivers nothing is late as well.
-        if let Some(oldest) = self.waiting.front().filter(|_| is_first) {
+        let oldest = self.waiting.front();
+        if let Some(oldest) = oldest.filter(|oldest| is_first && oldest.due < now) {
             stats.flushed(now.saturating_sub(oldest.due), now);
         }
     }

@@ -32,10 +32,18 @@ enum Next {
 impl<S: Sink> Lane<S> {
     /// Brings a stream to the head, or arms a timer for the next visit.
     pub(super) fn visit(&mut self, key: Key, now: Duration) {
+        if self.begin_visit(key, now) {
+            self.catch_up(key, now);
+            self.arm_timer(key);
+        }
+    }
+
+    /// Begins a visit. Returns whether the stream can be sent something now.
+    pub(super) fn begin_visit(&mut self, key: Key, now: Duration) -> bool {
         let head = self.head();
         let can_visit = |stream: &&mut Stream<S>| !stream.blocked && !stream.continues;
         let Some(stream) = self.streams.get_mut(key).filter(can_visit) else {
-            return;
+            return false;
         };
         let group = stream.slot.group;
         let has_batch = self.groups.has_batch(group);
@@ -44,7 +52,7 @@ impl<S: Sink> Lane<S> {
             if stream.session.is_some() {
                 self.groups.visit_after_batch(group);
             }
-            return;
+            return false;
         }
         // An interrupted visit continues at once. Only a new visit has to wait for its time.
         let due = stream.rate.as_ref().is_none_or(|rate| now >= rate.next);
@@ -54,13 +62,12 @@ impl<S: Sink> Lane<S> {
         {
             rate.until = head;
         }
-        self.catch_up(key, now);
-        self.arm_timer(key);
+        true
     }
 
     /// Arms the timer of a stream with a rate that is not at the head. The timer fires when the
     /// rate allows the next visit.
-    fn arm_timer(&mut self, key: Key) {
+    pub(super) fn arm_timer(&mut self, key: Key) {
         let head = self.head();
         let Some(stream) = self.streams.get_mut(key).filter(|stream| !stream.blocked) else {
             return;
@@ -77,20 +84,17 @@ impl<S: Sink> Lane<S> {
     /// Sends a stream the payloads between its position and the head, as long as its sink accepts
     /// them.
     pub(super) fn catch_up(&mut self, key: Key, now: Duration) {
-        for _ in 0..VISIT_STEPS {
-            match self.next_step(key, now) {
-                Next::Step(step) => {
-                    if !self.send(key, &step, now) {
-                        return;
-                    }
-                }
-                Next::Blocked | Next::Later => return,
-                Next::CaughtUp if self.finishing => {
-                    return self.close_stream(key, CloseReason::Draining);
-                }
-                Next::CaughtUp => return,
-                Next::OnDisk(from) => return self.request_history(key, from),
-                Next::Lost => return self.close_stream(key, CloseReason::Lagging),
+        self.catch_up_after(0, key, now);
+    }
+
+    /// Continues a visit in which the stream was sent `sent` payloads.
+    pub(super) fn catch_up_after(&mut self, sent: usize, key: Key, now: Duration) {
+        for _ in sent..VISIT_STEPS {
+            let Some(step) = self.step(key, now) else {
+                return;
+            };
+            if !self.send(key, &step, now) {
+                return;
             }
         }
         // The stream continues once per turn, no matter how often it is visited before that.
@@ -101,15 +105,39 @@ impl<S: Sink> Lane<S> {
         }
     }
 
+    /// Returns the next payload for a stream. If there is none, does what there is to do instead.
+    pub(super) fn step(&mut self, key: Key, now: Duration) -> Option<Rendered> {
+        match self.next_step(key, now) {
+            Next::Step(step) => return Some(step),
+            Next::CaughtUp if self.finishing => self.close_stream(key, CloseReason::Draining),
+            Next::Blocked | Next::Later | Next::CaughtUp => {}
+            Next::OnDisk(from) => self.request_history(key, from),
+            Next::Lost => self.close_stream(key, CloseReason::Lagging),
+        }
+        None
+    }
+
     /// Sends a stream one payload. Returns whether the stream can accept more.
     pub(super) fn send(&mut self, key: Key, step: &Rendered, now: Duration) -> bool {
-        let reached = self.reached(key);
         let stream = &mut self.streams[key];
         let outcome = if step.payload.is_empty() {
             WriteOutcome::Taken
         } else {
             stream.sink.write(&step.payload)
         };
+        self.complete_send(key, step, outcome, now)
+    }
+
+    /// Records the outcome of a write of a payload. Returns whether the stream can accept more.
+    pub(super) fn complete_send(
+        &mut self,
+        key: Key,
+        step: &Rendered,
+        outcome: WriteOutcome,
+        now: Duration,
+    ) -> bool {
+        let reached = self.reached(key);
+        let stream = &mut self.streams[key];
         match outcome {
             WriteOutcome::Taken => {
                 stream.take(step, now);

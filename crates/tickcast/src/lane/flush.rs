@@ -136,13 +136,14 @@ impl<S: Sink> Lane<S> {
     /// Visits the streams with a rate, and others that could not be sent a batch, as of the end of
     /// the flush.
     pub(crate) fn visit_flushed(&mut self, now: Duration) {
-        for key in std::mem::take(&mut self.visits) {
-            let rate = self.streams.get_mut(key).map(|stream| &mut stream.rate);
+        let visits = std::mem::take(&mut self.visits);
+        for key in &visits {
+            let rate = self.streams.get_mut(*key).map(|stream| &mut stream.rate);
             if let Some(Some(rate)) = rate {
                 rate.queued = false;
             }
-            self.visit(key, now);
         }
+        self.visit_all(visits, now);
         self.remove_closed();
     }
 
@@ -253,6 +254,6 @@ impl<S: Sink> Lane<S> {
             self.arrivals.count_delivered();
             self.groups.take_batch(id);
         }
-        keys.into_iter().for_each(|key| self.visit(key, now));
+        self.visit_all(keys, now);
     }
 }

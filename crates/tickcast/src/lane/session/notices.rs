@@ -42,9 +42,7 @@ impl<S: Sink> Lane<S> {
         now: Duration,
     ) {
         self.statuses = Statuses::new(statuses, version);
-        for key in self.names.keys().collect::<Vec<_>>() {
-            self.visit(key, now);
-        }
+        self.visit_all(self.names.keys().collect(), now);
         self.remove_closed();
     }
 
