@@ -195,7 +195,9 @@ impl Sequencer {
                 if !options.allow_late && newest.is_some_and(|newest| time < newest) {
                     return Ok(Sequenced::dropped(Outcome::Late, id));
                 }
-                if listed && options.drop_unchanged && quote.is_unchanged(tick, when) {
+                // The price from before a restart is confirmed by the first tick, also by the same one.
+                let is_owned = quote.source != SourceId::UNKNOWN;
+                if listed && is_owned && options.drop_unchanged && quote.is_unchanged(tick, when) {
                     quote.keep_time(when);
                     return Ok(Sequenced::dropped(Outcome::Unchanged, id));
                 }

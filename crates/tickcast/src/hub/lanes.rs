@@ -134,7 +134,7 @@ impl Inner {
                     waiting_streams: Vec::new(),
                     deferred_changes: Vec::new(),
                     rests_until: None,
-                    flush_began: None,
+                    unfinished_flush: None,
                 };
                 match lane_threads {
                     LaneThreads::Runtime => drop(tokio::spawn(lane::run(work))),

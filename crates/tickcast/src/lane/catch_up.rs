@@ -148,6 +148,9 @@ impl<S: Sink> Lane<S> {
             }
             WriteOutcome::Refused => {
                 stream.write_refused(reached);
+                if let (Some(session), Some(progress)) = (&mut stream.session, step.progress) {
+                    session.note_refused(progress);
+                }
                 self.stats.refused();
             }
             WriteOutcome::Gone => self.mark_closed(key),

@@ -46,7 +46,9 @@ impl Work {
         let has_more = self.lane.has_work();
         let ended_at = self.clock.uptime();
         self.lane.note_delays(ended_at);
-        if ticks > 0 && !has_more {
+        if has_more {
+            self.unfinished_flush = Some((started_at, ticks));
+        } else if ticks > 0 {
             self.flush_due = self.next_flush(ticks, started_at, ended_at);
         }
         let pending = self.listen();

@@ -43,11 +43,11 @@ impl<S: Sink> Lane<S> {
         // What no stream wants makes none of them late.
         let wanted_from = from.max(self.unwanted_until);
         self.hold_back(wanted_from);
-        let revived = self.restored.revived_count();
+        let changes = self.restored.changes();
         let few = ticks <= BATCH_TICKS;
         if let Some(runs) = few.then(|| self.replica.tape().runs(from)).flatten() {
             for (seq, entry) in runs.iter().flat_map(Run::entries) {
-                self.restored.observe(entry.symbol, entry.source);
+                self.restored.observe(entry.symbol, entry.source, seq);
                 let at = Position::new(seq, entry.digest.check());
                 let (market, batches) = (self.replica.market(), self.with_batch.len());
                 if self.groups.add((at, entry), market, &mut self.with_batch) {
@@ -59,7 +59,7 @@ impl<S: Sink> Lane<S> {
             self.restored.rescan(self.replica.market());
             self.leave_behind(wanted_from, now);
         }
-        if self.restored.revived_count() > revived {
+        if self.restored.changes() > changes {
             self.visits.extend(self.names.keys());
         }
         self.remove_closed();

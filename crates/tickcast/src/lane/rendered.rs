@@ -51,13 +51,14 @@ impl StreamPosition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
     Reset,
-    /// All status changes up to this version. The second number is the number of revived symbols at
-    /// that time, which counts for a new stream.
-    Statuses(u64, usize),
-    /// The symbols of a changed filter that are not live.
-    FilterStatuses,
-    /// The first symbols that ticked again after a restart, up to this number.
-    Revived(usize),
+    /// All status changes up to this version. The second number is the number of changes of restored
+    /// symbols at that time, which counts for a new stream. The last value says whether the states of
+    /// single symbols were sent.
+    Statuses(u64, usize, bool),
+    /// The symbols of a changed filter that are not live, and whether they were sent singly.
+    FilterStatuses(bool),
+    /// The first changes of restored symbols, up to this number.
+    Restored(usize),
     /// The newest ticks of added symbols whose index in the market is below the number. Symbols
     /// that were updated later are sent as normal ticks, as of this sequence number.
     Added(usize, Seq),

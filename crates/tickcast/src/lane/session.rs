@@ -1,6 +1,7 @@
 //! The session of a resumable stream: the state that a simple stream does not have.
 
 mod notices;
+mod status_notices;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,9 +37,13 @@ pub(super) struct Session {
     /// Whether the filter changed. If so, the symbols that are not live are sent before their
     /// ticks.
     filter_changed: bool,
-    /// Number of revived symbols (first tick since a restart) that were sent, or that were revived
-    /// before the stream opened.
-    revived: usize,
+    /// Number of changes of restored symbols that were sent, or that came before the stream opened.
+    restored: usize,
+    /// Number of such changes that may be sent, because the ticks before them were sent. The sink
+    /// refused them then, and the symbols may have ticked again.
+    may_send_restored: usize,
+    /// Whether the reader was sent the states of single symbols.
+    knows_symbols: bool,
     /// The added symbols whose newest ticks have to be sent, and the symbol index from which they
     /// are still missing.
     added: SymbolSet,
@@ -85,7 +90,9 @@ impl Session {
             resumed,
             sent_version: None,
             filter_changed: false,
-            revived: 0,
+            restored: 0,
+            may_send_restored: 0,
+            knows_symbols: false,
             added: SymbolSet::new(),
             added_from: 0,
             adds_all: false,
@@ -136,17 +143,28 @@ impl Session {
         std::mem::replace(&mut self.adds_all, false)
     }
 
+    /// Records progress that the sink refused. It is tried again later.
+    pub(super) const fn note_refused(&mut self, progress: Progress) {
+        if let Progress::Restored(restored) = progress {
+            self.may_send_restored = restored;
+        }
+    }
+
     /// Records the progress that was sent.
     pub(super) fn record(&mut self, progress: Progress) {
         match progress {
             Progress::Reset => self.broken = None,
-            Progress::Statuses(version, revived) => {
+            Progress::Statuses(version, restored, of_symbols) => {
                 if self.sent_version.replace(version).is_none() {
-                    (self.revived, self.filter_changed) = (revived, false);
+                    (self.restored, self.filter_changed) = (restored, false);
                 }
+                self.knows_symbols |= of_symbols;
             }
-            Progress::FilterStatuses => self.filter_changed = false,
-            Progress::Revived(revived) => self.revived = revived,
+            Progress::FilterStatuses(of_symbols) => {
+                self.filter_changed = false;
+                self.knows_symbols |= of_symbols;
+            }
+            Progress::Restored(restored) => self.restored = restored,
             Progress::Added(from, as_of) => {
                 self.added_from = from;
                 if self.added.ids_from(from).next().is_none() {

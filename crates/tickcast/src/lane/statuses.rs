@@ -80,11 +80,30 @@ impl Statuses {
 
     /// Checks whether a symbol has a state of its own that is not live.
     pub(super) fn has_own_state(&self, source_id: SourceId, symbol: &Symbol) -> bool {
-        let Some(statuses) = self.symbols.get(usize::from(source_id.0)) else {
-            return false;
-        };
+        let own = self.own_status(source_id, symbol);
+        own.is_some_and(|own| own.state != State::Live)
+    }
+
+    fn own_status(&self, source_id: SourceId, symbol: &Symbol) -> Option<&VersionedSymbolStatus> {
+        let statuses = self.symbols.get(usize::from(source_id.0))?;
         let at = statuses.binary_search_by(|status| status.symbol.cmp(symbol));
-        at.is_ok_and(|at| statuses[at].state != State::Live)
+        statuses.get(at.ok()?)
+    }
+
+    /// Returns the notice for the state of a symbol of a source, if it is not live: its own state, or
+    /// that of the source.
+    pub(super) fn trouble_of(&self, source_id: SourceId, symbol: Symbol) -> Option<Notice<'_>> {
+        let own = self.own_status(source_id, &symbol);
+        if let Some(own) = own.filter(|own| own.state != State::Live) {
+            return Some(self.symbol_status(source_id, own));
+        }
+        let source = self.sources.get(usize::from(source_id.0))?;
+        (source.state != State::Live).then_some(Notice::SymbolStatus {
+            symbol,
+            state: source.state,
+            since: source.since,
+            reason: None,
+        })
     }
 
     /// Returns the statuses of sources that changed after `sent_version`. For `None` (a new

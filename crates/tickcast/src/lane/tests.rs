@@ -21,6 +21,7 @@ mod expiry;
 mod history;
 mod idle;
 mod new_symbols;
+mod restored;
 mod visits;
 mod wire;
 

@@ -51,8 +51,8 @@ pub(crate) struct Work {
     pub(crate) overload: Overload,
     /// Earliest start of the next flush.
     pub(crate) flush_due: Duration,
-    /// Start of the flush that the next turn continues, if any.
-    pub(crate) flush_began: Option<Duration>,
+    /// Start of the flush that the next turn continues, if any, and the number of its ticks so far.
+    pub(crate) unfinished_flush: Option<(Duration, u64)>,
     /// The streams that wait until the lane has reached the head of the log at their request.
     pub(crate) waiting_streams: Vec<(NewStream, Subscription)>,
     pub(crate) deferred_changes: Vec<Change>,
@@ -81,15 +81,14 @@ impl Work {
         self.stats.begin_turn(started_at);
         if started_at >= self.flush_due {
             let target = self.log.head();
-            let ticks = self.flush(target);
+            let (began_at, ticks) = self.unfinished_flush.take().unwrap_or((started_at, 0));
+            let ticks = ticks + self.flush(target);
             let ended_at = self.clock.uptime();
-            let began_at = self.flush_began.unwrap_or(started_at);
             if self.lane.head() < target || self.lane.has_batches() {
                 // Only other work comes before the rest.
-                self.flush_began = Some(began_at);
+                self.unfinished_flush = Some((began_at, ticks));
                 self.flush_due = ended_at;
             } else {
-                self.flush_began = None;
                 let is_long = ended_at.saturating_sub(began_at) > self.flush_interval * LONG_FACTOR;
                 if began_at < started_at && is_long && !self.flushes_less() {
                     self.flush_due = ended_at;
@@ -112,7 +111,7 @@ impl Work {
         self.request_history();
         let pending = self.listen();
         if !pending {
-            self.flush_began = None;
+            self.unfinished_flush = None;
         }
         let flush_at = (pending || !self.waiting_streams.is_empty()).then_some(self.flush_due);
         let changes_at =

@@ -81,12 +81,7 @@ impl Inner {
             .unwrap_or_else(|| Selection::of_first(filter.clone(), &[]));
         let missing = symbols.saturating_sub(partial.seen());
         if filter.patterns() * missing <= MAX_INLINE_COMPARISONS {
-            let mut selection = partial;
-            // The number stays limited, even if more symbols have been added since: other threads
-            // wait for the log's lock.
-            self.log
-                .read(|log| selection.extend(log.market(), missing, |_| {}));
-            return Ok(selection);
+            return Ok(partial.extended_to(self.log.names(), symbols));
         }
         self.filters
             .selector

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use tickcast_core::{
-    CloseReason, EventId, MAX_FILTER_ENTRIES, Notice, Now, Position, Selection, Seq, SourceId,
-    SourceStatus, State, Symbol, SymbolId, TickView, Time,
-};
+use tickcast_core::{CloseReason, EventId, Notice, Now, Position, Seq, SymbolId};
 
 use super::RETRY_MS;
 use crate::lane::groups::GroupId;
@@ -15,17 +12,10 @@ use crate::lane::resume::settled_format;
 use crate::lane::statuses::Statuses;
 use crate::lane::{Key, Lane, Sink, WriteOutcome};
 use crate::rate::Rate;
-use crate::sources::{VersionedStatus, VersionedSymbolStatus};
+use crate::sources::VersionedStatus;
 
 /// Name and version of the server, as sent in `ready`.
 const SERVER: &str = concat!("tickcast/", env!("CARGO_PKG_VERSION"));
-
-/// The reason for the stale state of a price from before a restart.
-const RESTARTED: &str = "from before a restart";
-
-/// Maximum number of symbols for which single status events are sent. A stream with more symbols is
-/// sent the status of sources only, because one event per symbol would be a flood.
-const MAX_STATUS_SYMBOLS: usize = MAX_FILTER_ENTRIES;
 
 impl<S: Sink> Lane<S> {
     /// Returns the version of the statuses that the lane has sent.
@@ -65,37 +55,32 @@ impl<S: Sink> Lane<S> {
             .write(id, draft.bytes());
             (Progress::Reset, 0)
         } else if session.sent_version != Some(self.statuses.version) {
-            self.write_status_changes(session.sent_version, group, &mut write);
-            (
-                Progress::Statuses(self.statuses.version, self.restored.revived_count()),
-                0,
-            )
+            self.write_status_changes(session.sent_version, (key, seq), &mut write);
+            let restored = self.restored.changes();
+            let of_symbols = self.has_few_symbols(group);
+            let version = self.statuses.version;
+            (Progress::Statuses(version, restored, of_symbols), 0)
         } else if session.filter_changed {
             // The stream has already been sent the status of the sources.
             let of_symbols = |notice: &Notice<'_>| !matches!(notice, Notice::Status(_));
-            self.write_status_changes(None, group, &mut |notice| {
+            self.write_status_changes(None, (key, seq), &mut |notice| {
                 if of_symbols(&notice) {
                     write(notice);
                 }
             });
-            (Progress::FilterStatuses, 0)
-        } else if let revived = self.sent_revived(session.revived, group, seq)
-            && !revived.is_empty()
+            (Progress::FilterStatuses(self.has_few_symbols(group)), 0)
+        } else if let changes = self.restored_to_send(key, seq)
+            && !changes.is_empty()
         {
             let selection = self.groups.selection(group);
-            let few = selection.len() <= MAX_STATUS_SYMBOLS;
-            let told = revived.iter().filter(|id| few && selection.contains(**id));
-            for id in told.copied() {
-                let symbol = self.replica.market().symbol(id);
-                let since = self.last_tick_time(symbol);
-                write(Notice::SymbolStatus {
-                    symbol,
-                    state: State::Live,
-                    since,
-                    reason: None,
-                });
+            let sends = session.knows_symbols || self.has_few_symbols(group);
+            let ids = changes.iter().map(|(id, _)| *id);
+            for id in ids.filter(|id| sends && selection.contains(*id)) {
+                if let Some(notice) = self.current_status(id) {
+                    write(notice);
+                }
             }
-            (Progress::Revived(session.revived + revived.len()), 0)
+            (Progress::Restored(session.restored + changes.len()), 0)
         } else if !session.added.is_empty() {
             let added = session.added.ids_from(session.added_from);
             let (from, ticks) = self.render_added(group, added, seq, draft.bytes());
@@ -131,87 +116,6 @@ impl<S: Sink> Lane<S> {
             position: stream.position,
             progress: Some(progress),
         })
-    }
-
-    /// Returns those of the symbols that ticked again after a restart, after the first `told` ones,
-    /// whose ticks a stream at `seq` was sent. The price of the others is still the one from before.
-    fn sent_revived(&self, told: usize, group: GroupId, seq: Seq) -> &[SymbolId] {
-        let revived = self.restored.revived_after(told);
-        let (selection, market) = (self.groups.selection(group), self.replica.market());
-        let is_sent = |id: &&SymbolId| market.last_seq(**id) <= seq || !selection.contains(**id);
-        &revived[..revived.iter().take_while(is_sent).count()]
-    }
-
-    /// Writes the status changes after version `told`: of sources and their symbols, and of symbols
-    /// with a state of their own. For a new stream (`None`), writes every status that is not live.
-    fn write_status_changes(
-        &self,
-        sent_version: Option<u64>,
-        group: GroupId,
-        write: &mut impl FnMut(Notice<'_>),
-    ) {
-        for (source, status) in self.statuses.changed_sources(sent_version) {
-            write(Notice::Status(status));
-            let SourceStatus { state, since, .. } = *status;
-            self.symbols_of(source, group).for_each(|symbol| {
-                write(Notice::SymbolStatus {
-                    symbol,
-                    state,
-                    since,
-                    reason: None,
-                });
-            });
-        }
-        let filter = self.groups.filter(group);
-        let changed = self.statuses.changed_symbols(sent_version);
-        let changed = changed.filter(|(source, status)| {
-            filter.matches(&status.symbol) && self.belongs_to(status, *source)
-        });
-        for (source, status) in changed.take(MAX_STATUS_SYMBOLS) {
-            write(self.statuses.symbol_status(source, status));
-        }
-        if sent_version.is_none() {
-            for symbol in self.symbols_of(SourceId::UNKNOWN, group) {
-                let (state, since) = (State::Stale, self.last_tick_time(symbol));
-                write(Notice::SymbolStatus {
-                    symbol,
-                    state,
-                    since,
-                    reason: Some(RESTARTED),
-                });
-            }
-        }
-    }
-
-    /// Returns the symbols of a source that a group wants. If the group wants too many symbols for
-    /// single events, the result is empty.
-    fn symbols_of(&self, source: SourceId, group: GroupId) -> impl Iterator<Item = Symbol> {
-        let market = self.replica.market();
-        let selection = Some(self.groups.selection(group));
-        let selection = selection.filter(|selection| selection.len() <= MAX_STATUS_SYMBOLS);
-        let ids = selection.into_iter().flat_map(Selection::ids);
-        ids.filter(move |id| market.source(*id) == source && market.newest(*id).is_some())
-            .map(|id| market.symbol(id))
-            .filter(move |symbol| !self.statuses.has_own_state(source, symbol))
-    }
-
-    /// Returns the time of a symbol's newest tick.
-    fn last_tick_time(&self, symbol: Symbol) -> Time {
-        let market = self.replica.market();
-        let newest = market.id(&symbol).and_then(|id| market.newest(id));
-        newest
-            .and_then(|frame| Some(TickView::read(frame.json())?.time))
-            .unwrap_or_default()
-    }
-
-    /// Checks whether a source's status of a symbol matters: the symbol's newest tick must not be
-    /// from another source.
-    fn belongs_to(&self, status: &VersionedSymbolStatus, source: SourceId) -> bool {
-        let market = self.replica.market();
-        let listed = market
-            .id(&status.symbol)
-            .filter(|id| market.newest(*id).is_some());
-        listed.is_none_or(|id| [source, SourceId::UNKNOWN].contains(&market.source(id)))
     }
 
     /// Appends the newest ticks of added symbols to a stream at `position`. Symbols that were

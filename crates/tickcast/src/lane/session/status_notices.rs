@@ -1,0 +1,174 @@
+//! The states of sources and symbols, as a resumable stream is told them.
+
+use tickcast_core::{
+    MAX_FILTER_ENTRIES, Notice, Selection, Seq, SourceId, SourceStatus, State, Symbol, SymbolId,
+    SymbolSet, TickView, Time,
+};
+
+use crate::lane::groups::GroupId;
+use crate::lane::stream::Stream;
+use crate::lane::{Key, Lane, Sink};
+use crate::sources::VersionedSymbolStatus;
+
+/// The reason for the stale state of a price from before a restart.
+const RESTARTED: &str = "from before a restart";
+
+/// Maximum number of symbols for which single status events are sent. A stream with more symbols is
+/// sent the status of sources only, because one event per symbol would be a flood.
+const MAX_STATUS_SYMBOLS: usize = MAX_FILTER_ENTRIES;
+
+impl<S: Sink> Lane<S> {
+    /// Checks whether a group has so few symbols that their states are sent singly.
+    pub(super) fn has_few_symbols(&self, group: GroupId) -> bool {
+        self.groups.selection(group).len() <= MAX_STATUS_SYMBOLS
+    }
+
+    /// Returns the changes of restored symbols that a stream at `seq` can be sent next: those whose
+    /// tick it was sent. Until then, the price of the symbol is still the one from before.
+    pub(super) fn restored_to_send(&self, key: Key, seq: Seq) -> &[(SymbolId, Seq)] {
+        let stream = &self.streams[key];
+        let Some(session) = &stream.session else {
+            return &[];
+        };
+        let changes = self.restored.changes_after(session.restored);
+        let selection = self.groups.selection(stream.slot.group);
+        let allowed = session.may_send_restored.saturating_sub(session.restored);
+        let can_be_sent = |(index, (id, first)): &(usize, &(SymbolId, Seq))| {
+            *index < allowed
+                || !selection.contains(*id)
+                || self.has_tick_since(stream, (*id, *first), seq)
+        };
+        let count = changes.iter().enumerate().take(MAX_STATUS_SYMBOLS);
+        &changes[..count.take_while(can_be_sent).count()]
+    }
+
+    /// Checks whether a stream at `seq` was sent a tick of a symbol that is not older than `first`.
+    fn has_tick_since(&self, stream: &Stream<S>, (id, first): (SymbolId, Seq), seq: Seq) -> bool {
+        // A stream of newest ticks may be sent a later one instead, which it has not reached yet.
+        let of_all = stream.wants_every_tick() && first <= seq;
+        of_all || self.replica.market().last_seq(id) <= seq
+    }
+
+    /// Returns the current status of a symbol, unless it was removed.
+    pub(super) fn current_status(&self, id: SymbolId) -> Option<Notice<'_>> {
+        let market = self.replica.market();
+        market.newest(id)?;
+        let (symbol, source) = (market.symbol(id), market.source(id));
+        let since = || self.last_tick_time(symbol);
+        if source == SourceId::UNKNOWN {
+            return Some(restored_status(symbol, since()));
+        }
+        let trouble = self.statuses.trouble_of(source, symbol);
+        Some(trouble.unwrap_or_else(|| Notice::SymbolStatus {
+            symbol,
+            state: State::Live,
+            since: since(),
+            reason: None,
+        }))
+    }
+
+    /// Writes the status changes after a version: of sources and their symbols, and of symbols
+    /// with a state of their own. For a new stream (`None`), writes every status that is not live.
+    pub(super) fn write_status_changes(
+        &self,
+        sent_version: Option<u64>,
+        (key, seq): (Key, Seq),
+        write: &mut impl FnMut(Notice<'_>),
+    ) {
+        let stream = &self.streams[key];
+        let (group, market) = (stream.slot.group, self.replica.market());
+        // The reader still shows the price from before the restart. It is told later. A new stream is
+        // told what is not live.
+        let told = stream.session.as_ref().filter(|_| sent_version.is_some());
+        let changes = told.map(|session| self.restored.changes_after(session.restored));
+        let unsent = changes
+            .unwrap_or_default()
+            .iter()
+            .filter(|change| !self.has_tick_since(stream, **change, seq));
+        let unsent: SymbolSet = unsent.map(|(id, _)| *id).collect();
+        for (source, status) in self.statuses.changed_sources(sent_version) {
+            write(Notice::Status(status));
+            let SourceStatus { state, since, .. } = *status;
+            let waits = |id: &SymbolId| state == State::Live && unsent.contains(*id);
+            self.symbols_of(source, group)
+                .filter(|id| !waits(id))
+                .for_each(|id| {
+                    write(Notice::SymbolStatus {
+                        symbol: market.symbol(id),
+                        state,
+                        since,
+                        reason: None,
+                    });
+                });
+        }
+        let filter = self.groups.filter(group);
+        let changed = self.statuses.changed_symbols(sent_version);
+        let changed = changed.filter(|(source, status)| {
+            filter.matches(&status.symbol) && self.belongs_to(status, *source)
+        });
+        for (source, status) in changed.take(MAX_STATUS_SYMBOLS) {
+            let notice = self.statuses.symbol_status(source, status);
+            let id = market.id(&status.symbol);
+            let id = id.filter(|id| market.newest(*id).is_some());
+            match (&notice, id) {
+                (Notice::SymbolStatus { state, .. }, Some(id)) if *state == State::Live => {
+                    if market.source(id) == SourceId::UNKNOWN {
+                        write(restored_status(
+                            status.symbol,
+                            self.last_tick_time(status.symbol),
+                        ));
+                    } else if !unsent.contains(id) {
+                        write(notice);
+                    }
+                }
+                _ => write(notice),
+            }
+        }
+        if sent_version.is_none() {
+            for id in self.symbols_of(SourceId::UNKNOWN, group) {
+                let symbol = market.symbol(id);
+                write(restored_status(symbol, self.last_tick_time(symbol)));
+            }
+        }
+    }
+
+    /// Returns the symbols of a source that a group wants. If the group wants too many symbols for
+    /// single events, the result is empty.
+    fn symbols_of(&self, source: SourceId, group: GroupId) -> impl Iterator<Item = SymbolId> {
+        let market = self.replica.market();
+        let selection = Some(self.groups.selection(group));
+        let selection = selection.filter(|selection| selection.len() <= MAX_STATUS_SYMBOLS);
+        let ids = selection.into_iter().flat_map(Selection::ids);
+        ids.filter(move |id| market.source(*id) == source && market.newest(*id).is_some())
+            .filter(move |id| !self.statuses.has_own_state(source, &market.symbol(*id)))
+    }
+
+    /// Returns the time of a symbol's newest tick.
+    fn last_tick_time(&self, symbol: Symbol) -> Time {
+        let market = self.replica.market();
+        let newest = market.id(&symbol).and_then(|id| market.newest(id));
+        newest
+            .and_then(|frame| Some(TickView::read(frame.json())?.time))
+            .unwrap_or_default()
+    }
+
+    /// Checks whether a source's status of a symbol matters: the symbol's newest tick must not be
+    /// from another source.
+    fn belongs_to(&self, status: &VersionedSymbolStatus, source: SourceId) -> bool {
+        let market = self.replica.market();
+        let listed = market
+            .id(&status.symbol)
+            .filter(|id| market.newest(*id).is_some());
+        listed.is_none_or(|id| [source, SourceId::UNKNOWN].contains(&market.source(id)))
+    }
+}
+
+/// Returns the status of a symbol whose newest tick is from before a restart.
+fn restored_status(symbol: Symbol, since: Time) -> Notice<'static> {
+    Notice::SymbolStatus {
+        symbol,
+        state: State::Stale,
+        since,
+        reason: Some(RESTARTED),
+    }
+}
