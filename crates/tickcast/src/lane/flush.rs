@@ -196,8 +196,7 @@ impl<S: Sink> Lane<S> {
             return 0;
         }
         let mut writes = 0;
-        for at in 0..self.groups.members(id).len() {
-            let key = self.groups.members(id)[at];
+        for key in self.groups.members(id).iter().copied() {
             let stream = &mut self.streams[key];
             if let Some(rate) = &mut stream.rate {
                 // Until its timer fires, there is nothing to do.
@@ -229,7 +228,9 @@ impl<S: Sink> Lane<S> {
                 continue;
             };
             if self.write_batch.add(key, (payload, *ticks), from) {
-                self.send_batch(now);
+                let closed = &mut self.closed;
+                self.write_batch
+                    .send(&mut self.streams, now, &self.stats, closed);
             }
         }
         self.groups.note_batch_used(id, writes > 0);
