@@ -184,12 +184,14 @@ impl Market {
         &mut self.latest[id.index()]
     }
 
-    /// Sets the last change of a symbol.
+    /// Counts a change of a symbol, which had no tick before if it `was_gone`.
     #[inline]
-    fn set_latest(&mut self, id: SymbolId, frame: Frame) {
-        self.listed += usize::from(!frame.is_removal());
-        let before = self.latest_mut(id).replace(frame);
-        self.listed -= usize::from(before.is_some_and(|before| !before.is_removal()));
+    const fn count(&mut self, was_gone: bool, is_gone: bool) {
+        match (was_gone, is_gone) {
+            (true, false) => self.listed += 1,
+            (false, true) => self.listed -= 1,
+            _ => {}
+        }
     }
 
     /// Removes all symbols, to copy them again, and makes room for them.
@@ -236,16 +238,21 @@ impl Market {
         frame: Option<Frame>,
     ) {
         let place = Place { seq, check, source };
-        self.set_latest(id, frame.unwrap_or_else(Frame::removal).at(place));
+        let frame = frame.unwrap_or_else(Frame::removal).at(place);
+        let is_gone = frame.is_removal();
+        let before = self.latest_mut(id).replace(frame);
+        self.count(before.is_none_or(|before| before.is_removal()), is_gone);
     }
 
     /// Applies the tape's entry `seq`. A symbol that was copied later already includes the entry.
     pub(crate) fn apply(&mut self, seq: Seq, entry: &Entry) {
         self.head = seq;
         let latest = self.latest_mut(entry.symbol);
-        let includes = |latest: &Frame| seq <= latest.place().seq;
-        if !latest.as_ref().is_some_and(includes) {
-            self.set_latest(entry.symbol, entry.update.clone());
-        }
+        let was_gone = match latest.as_ref() {
+            Some(latest) if seq <= latest.place().seq => return,
+            latest => latest.is_none_or(Frame::is_removal),
+        };
+        *latest = Some(entry.update.clone());
+        self.count(was_gone, entry.update.is_removal());
     }
 }
