@@ -54,15 +54,14 @@ impl<S: Sink> Lane<S> {
         let market = self.replica.market();
         market.newest(id)?;
         let (symbol, source) = (market.symbol(id), market.source(id));
-        let since = || self.last_tick_time(symbol);
         if source == SourceId::UNKNOWN {
-            return Some(restored_status(symbol, since()));
+            return Some(self.restored_status(id));
         }
         let trouble = self.statuses.trouble_of(source, symbol);
         Some(trouble.unwrap_or_else(|| Notice::SymbolStatus {
             symbol,
             state: State::Live,
-            since: since(),
+            since: self.last_tick_time(id),
             reason: None,
         }))
     }
@@ -108,15 +107,10 @@ impl<S: Sink> Lane<S> {
         });
         for (source, status) in changed.take(MAX_STATUS_SYMBOLS) {
             let notice = self.statuses.symbol_status(source, status);
-            let id = market.id(&status.symbol);
-            let id = id.filter(|id| market.newest(*id).is_some());
-            match (&notice, id) {
+            match (&notice, self.listed_id(&status.symbol)) {
                 (Notice::SymbolStatus { state, .. }, Some(id)) if *state == State::Live => {
                     if market.source(id) == SourceId::UNKNOWN {
-                        write(restored_status(
-                            status.symbol,
-                            self.last_tick_time(status.symbol),
-                        ));
+                        write(self.restored_status(id));
                     } else if !unsent.contains(id) {
                         write(notice);
                     }
@@ -126,8 +120,7 @@ impl<S: Sink> Lane<S> {
         }
         if sent_version.is_none() {
             for id in self.symbols_of(SourceId::UNKNOWN, group) {
-                let symbol = market.symbol(id);
-                write(restored_status(symbol, self.last_tick_time(symbol)));
+                write(self.restored_status(id));
             }
         }
     }
@@ -136,17 +129,16 @@ impl<S: Sink> Lane<S> {
     /// single events, the result is empty.
     fn symbols_of(&self, source: SourceId, group: GroupId) -> impl Iterator<Item = SymbolId> {
         let market = self.replica.market();
-        let selection = Some(self.groups.selection(group));
-        let selection = selection.filter(|selection| selection.len() <= MAX_STATUS_SYMBOLS);
+        let few = self.has_few_symbols(group);
+        let selection = few.then(|| self.groups.selection(group));
         let ids = selection.into_iter().flat_map(Selection::ids);
         ids.filter(move |id| market.source(*id) == source && market.newest(*id).is_some())
             .filter(move |id| !self.statuses.has_own_state(source, &market.symbol(*id)))
     }
 
     /// Returns the time of a symbol's newest tick.
-    fn last_tick_time(&self, symbol: Symbol) -> Time {
-        let market = self.replica.market();
-        let newest = market.id(&symbol).and_then(|id| market.newest(id));
+    fn last_tick_time(&self, id: SymbolId) -> Time {
+        let newest = self.replica.market().newest(id);
         newest
             .and_then(|frame| Some(TickView::read(frame.json())?.time))
             .unwrap_or_default()
@@ -156,19 +148,23 @@ impl<S: Sink> Lane<S> {
     /// from another source.
     fn belongs_to(&self, status: &VersionedSymbolStatus, source: SourceId) -> bool {
         let market = self.replica.market();
-        let listed = market
-            .id(&status.symbol)
-            .filter(|id| market.newest(*id).is_some());
+        let listed = self.listed_id(&status.symbol);
         listed.is_none_or(|id| [source, SourceId::UNKNOWN].contains(&market.source(id)))
     }
-}
 
-/// Returns the status of a symbol whose newest tick is from before a restart.
-fn restored_status(symbol: Symbol, since: Time) -> Notice<'static> {
-    Notice::SymbolStatus {
-        symbol,
-        state: State::Stale,
-        since,
-        reason: Some(RESTARTED),
+    /// Returns the number of a symbol that has a newest tick.
+    fn listed_id(&self, symbol: &Symbol) -> Option<SymbolId> {
+        let market = self.replica.market();
+        market.id(symbol).filter(|id| market.newest(*id).is_some())
+    }
+
+    /// Returns the status of a symbol whose newest tick is from before a restart.
+    fn restored_status(&self, id: SymbolId) -> Notice<'static> {
+        Notice::SymbolStatus {
+            symbol: self.replica.market().symbol(id),
+            state: State::Stale,
+            since: self.last_tick_time(id),
+            reason: Some(RESTARTED),
+        }
     }
 }
