@@ -656,3 +656,23 @@ async fn an_idempotency_key_survives_a_restart() {
     assert_eq!(send(&server).await, first);
     assert_eq!(server.get("/v1/prices/A").await.1["n"], 2);
 }
+
+#[tokio::test]
+async fn a_batch_that_publishes_nothing_takes_no_place_on_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = TestServer::on_disk(folder.path(), &[]);
+    server.post(r#"{"symbol":"A","price":1}"#).await;
+    let before = server.metric("tickcast_disk_bytes").await;
+    for key in ["k1", "k2", "k1"] {
+        let request = server.http.post(format!("{}/v1/prices", server.public));
+        let request = request
+            .bearer_auth(TOKEN)
+            .header("content-type", "application/json")
+            .header("idempotency-key", key);
+        let answer = request.body(r#"[{"symbol":"B B","price":2}]"#);
+        assert_eq!(answer.send().await.unwrap().status(), 422);
+    }
+    assert_eq!(server.metric("tickcast_disk_bytes").await, before);
+    server.post(r#"{"symbol":"A","price":2}"#).await;
+    assert!(server.metric("tickcast_disk_bytes").await > before);
+}

@@ -277,36 +277,45 @@ impl SegmentSet {
     /// Removes the oldest segments if the retention size or the retention time is exceeded.
     /// Segments that a restart needs stay.
     pub(crate) fn trim(&self) {
-        let base = Seq::new(self.base.load(Ordering::SeqCst));
-        loop {
+        while let Some(old) = self.surplus() {
             let mut segments = self
                 .segments
                 .write()
                 .unwrap_or_else(PoisonError::into_inner);
-            let bytes: u64 = segments.iter().map(|segment| segment.written()).sum();
-            // A crash may lose a segment that is not confirmed. The one before it is then needed.
-            let next_is_safe = segments.get(1).is_some_and(|next| {
-                next.durable.load(Ordering::Relaxed) > 0 && next.listed.load(Ordering::Acquire)
-            });
-            let Some(oldest) = segments
+            // Another call may have removed it meanwhile.
+            if segments
                 .front()
-                .filter(|oldest| next_is_safe && oldest.last() <= base)
-            else {
-                return;
-            };
-            if bytes <= self.options.retention_bytes && age(oldest) <= self.options.retention_time {
-                return;
+                .is_none_or(|front| !Arc::ptr_eq(front, &old))
+            {
+                continue;
             }
-            if self.is_broken() || self.folder.why_lost().is_some() {
-                return;
-            }
-            let path = oldest.path.clone();
             segments.pop_front();
             drop(segments);
-            if let Err(error) = std::fs::remove_file(&path) {
-                tracing::warn!(%error, file = %path.display(), "an old segment cannot be deleted");
+            if let Err(error) = std::fs::remove_file(&old.path) {
+                tracing::warn!(%error, file = %old.path.display(), "an old segment cannot be deleted");
             }
         }
+    }
+
+    /// Returns the oldest segment if retention does not keep it. Waits for the disk without a lock,
+    /// because lanes ask where the tape begins.
+    fn surplus(&self) -> Option<Arc<Segment>> {
+        let segments = self.segments();
+        let (oldest, next) = (segments.front()?, segments.get(1)?);
+        let base = Seq::new(self.base.load(Ordering::SeqCst));
+        // A crash may lose a segment that is not confirmed. The one before it is then needed.
+        let next_is_safe =
+            next.durable.load(Ordering::Relaxed) > 0 && next.listed.load(Ordering::Acquire);
+        if !next_is_safe || oldest.last() > base {
+            return None;
+        }
+        let bytes: u64 = segments.iter().map(|segment| segment.written()).sum();
+        let is_kept =
+            bytes <= self.options.retention_bytes && age(oldest) <= self.options.retention_time;
+        if is_kept || self.is_broken() || self.folder.why_lost().is_some() {
+            return None;
+        }
+        Some(Arc::clone(oldest))
     }
 
     fn work(&self) -> MutexGuard<'_, Work> {

@@ -105,6 +105,14 @@ impl Writer {
                 return Ok(());
             }
         }
+        if self.segment.last() < self.segment.first {
+            // The name of a segment is that of its first entry. This one has keys of requests alone, so
+            // the next one would have the same name.
+            return self
+                .segment
+                .reserve(self.segment.room() + size)
+                .map_err(AppendError::Full);
+        }
         let (start, folder) = ((self.next, self.digest), &self.segments.folder.path);
         let path = segment::path(folder, self.next);
         let spare = self.segments.spare.take(folder, &path);

@@ -61,6 +61,14 @@ pub(crate) struct Log {
     checkpoints: Mutex<()>,
 }
 
+/// The progress of a publish request.
+pub(crate) struct RequestProgress<'n> {
+    pub(crate) key: KeyProgress<'n>,
+    /// Whether ticks of the request were accepted. Otherwise, the disk does not keep the progress: a
+    /// repeat after a restart publishes nothing twice.
+    pub(crate) has_published: bool,
+}
+
 /// What [`Log::append`] did with ticks.
 pub(crate) struct Appended {
     /// The symbols that belonged to other sources before, with those sources.
@@ -233,13 +241,14 @@ impl Log {
     /// outcome to `each`. An outcome counts only if the [`write`](Appended::write) succeeds. If the
     /// disk has no room, all ticks are rejected.
     ///
-    /// After these ticks, `note` returns the progress of the request that the ticks belong to.
+    /// After these ticks, `note` returns the progress of the request that the ticks belong to. The disk
+    /// keeps it if the request has published something.
     pub(crate) fn append<'t, 'n>(
         &self,
         ticks: &mut Peekable<impl Iterator<Item = (usize, &'t Tick)>>,
         (source, options, now): (SourceId, SourceOptions, Now),
         mut each: impl FnMut(usize, Result<Outcome, TickError>),
-        note: impl FnOnce() -> Option<KeyProgress<'n>>,
+        note: impl FnOnce() -> Option<RequestProgress<'n>>,
     ) -> Appended {
         let mut taken_over = Vec::new();
         let mut change = self.order.change();
@@ -276,8 +285,10 @@ impl Log {
             more = journal.is_full() && ticks.peek().is_some();
         }
         if !waits && let Some(note) = note() {
-            sequencer.record_key(note, now.wall);
-            journal.stage_key(&note);
+            sequencer.record_key(note.key, now.wall);
+            if note.has_published {
+                journal.stage_key(&note.key);
+            }
         }
         Appended {
             taken_over,

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tickcast_core::{
-    KeyProgress, Now, Outcome, PublishedTick, SourceId, SourceOptions, Symbol, Tick, TickError,
+    Now, Outcome, PublishedTick, SourceId, SourceOptions, Symbol, Tick, TickError,
 };
 
 use crate::hub::Hub;
-use crate::log::{Unremoved, Write};
+use crate::log::{RequestProgress, Unremoved, Write};
 use crate::source_state::SourceState;
 use crate::sources::{DEFAULT_STALE_AFTER, Source};
 use crate::stats::{FeedEventKind, OutcomeCounts, SourceCounters};
@@ -178,7 +178,7 @@ impl Publisher {
         &self,
         ticks: &mut Peekable<impl Iterator<Item = (usize, &'t Tick)>>,
         mut each: impl FnMut(usize, Result<Outcome, TickError>),
-        note: impl FnOnce() -> Option<KeyProgress<'n>>,
+        note: impl FnOnce() -> Option<RequestProgress<'n>>,
     ) -> Receipt<'_> {
         let now = self.hub.now();
         let mut counts = OutcomeCounts::default();
@@ -187,12 +187,14 @@ impl Publisher {
             each(i, outcome);
         };
         let context = (self.source_id, self.options, now);
+        let version = self.hub.source_list().version();
         let appended = self.hub.log().append(ticks, context, each, note);
         Receipt {
             publisher: self,
             write: appended.write,
             more: appended.more,
             taken_over: appended.taken_over,
+            version,
             counts,
             now,
         }
@@ -317,6 +319,8 @@ pub(crate) struct Receipt<'p> {
     /// Whether there are more ticks than the disk can take now.
     pub(crate) more: bool,
     taken_over: Vec<(Symbol, SourceId)>,
+    /// The version of the states of the sources before the ticks.
+    version: u64,
     counts: OutcomeCounts,
     now: Now,
 }
@@ -353,7 +357,7 @@ impl Drop for Receipt<'_> {
         if self.counts.any_valid() {
             sources.note_activity(source, self.now);
         }
-        sources.take_over(&self.taken_over, source, self.now.wall);
+        sources.take_over(&self.taken_over, (source, self.version), self.now.wall);
     }
 }
 

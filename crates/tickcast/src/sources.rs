@@ -60,7 +60,6 @@ pub(crate) struct SourceSnapshot {
     pub(crate) state: SourceState,
     /// The symbols that have another state than live.
     pub(crate) symbols: Vec<(Symbol, SourceState)>,
-    pub(crate) simulated: bool,
 }
 
 /// The status of a source, with the number of its last state change.
@@ -180,7 +179,6 @@ impl Source {
         SourceSnapshot {
             state: standing.own.state.clone(),
             symbols: symbols.collect(),
-            simulated: self.is_simulated(),
         }
     }
 
@@ -247,6 +245,14 @@ impl Sources {
         }
     }
 
+    /// Returns whether the prices of each source are simulated.
+    pub(crate) fn simulated(&self) -> Vec<bool> {
+        self.list()
+            .iter()
+            .map(|source| source.is_simulated())
+            .collect()
+    }
+
     /// Returns what a delayed market has to know of each source.
     pub(crate) fn snapshots(&self) -> Vec<SourceSnapshot> {
         self.list().iter().map(|source| source.snapshot()).collect()
@@ -280,10 +286,15 @@ impl Sources {
     }
 
     /// Records that a source has taken symbols over, like [`take_over`](Self::take_over).
-    pub(crate) fn note_take_over(&self, by: SourceId, symbols: &[(Symbol, SourceId)], now: Time) {
+    pub(crate) fn note_take_over(
+        &self,
+        (by, version): (SourceId, u64),
+        symbols: &[(Symbol, SourceId)],
+        now: Time,
+    ) {
         let source = self.list().get(usize::from(by.0)).cloned();
         if let Some(source) = source {
-            self.take_over(symbols, &source, now);
+            self.take_over(symbols, (&source, version), now);
         }
     }
 
@@ -390,11 +401,21 @@ impl Sources {
     }
 
     /// Records that a source has sent ticks of symbols that belonged to other sources before. If
-    /// their states differed, the new state is sent to readers.
-    pub(crate) fn take_over(&self, symbols: &[(Symbol, SourceId)], source: &Source, now: Time) {
+    /// their states differed, the new state is sent to readers. `version` is that of the states before
+    /// the ticks.
+    pub(crate) fn take_over(
+        &self,
+        symbols: &[(Symbol, SourceId)],
+        (source, version): (&Source, u64),
+        now: Time,
+    ) {
         for (symbol, before) in symbols {
-            let before = self.list().get(usize::from(before.0)).cloned();
-            if before.is_none_or(|before| before.state_of(symbol) == source.state_of(symbol)) {
+            let Some(before) = self.list().get(usize::from(before.0)).cloned() else {
+                continue;
+            };
+            // If a state has changed since, readers may have been sent the state of the other source.
+            let is_same = before.state_of(symbol) == source.state_of(symbol);
+            if is_same && self.version() == version {
                 continue;
             }
             let mut standing = source.lock();
@@ -581,10 +602,11 @@ mod tests {
             ["old", "new"].map(|name| sources.register(name, Time::default()));
         let symbol = Symbol::new("A").unwrap();
         let taken = [(symbol, SourceId(0))];
-        sources.take_over(&taken, &new, Time::default());
+        let take_over = |version| sources.take_over(&taken, (&new, version), Time::default());
+        take_over(sources.version());
         assert_eq!(sources.version(), 2, "nothing is said where both are well");
         sources.set(&old, &SourceState::Down("cut".to_owned()), at(1));
-        sources.take_over(&taken, &new, Time::default());
+        take_over(sources.version());
         let told = &sources.statuses()[1].symbols[0];
         assert_eq!(
             (told.symbol, told.state, told.version),
@@ -597,9 +619,25 @@ mod tests {
             &SourceState::Ended("removed".to_owned()),
             Time::default(),
         );
-        sources.take_over(&taken, &new, Time::default());
+        take_over(sources.version());
         assert_eq!(sources.statuses()[1].symbols[0].version, 7);
         assert_eq!(old.stats().symbols.len(), 0, "what has ended is no trouble");
+    }
+
+    /// Readers may have been sent the state of the other source, and not hear of its change, because the
+    /// symbol belongs to it no longer.
+    #[test]
+    fn a_state_that_changes_during_a_take_over_is_reported() {
+        let sources = Sources::default();
+        let [(_, old), (_, new)] =
+            ["old", "new"].map(|name| sources.register(name, Time::default()));
+        sources.set(&old, &SourceState::Down("cut".to_owned()), at(1));
+        let before = sources.version();
+        sources.set(&old, &SourceState::Live, at(2));
+        let taken = [(Symbol::new("A").unwrap(), SourceId(0))];
+        sources.take_over(&taken, (&new, before), Time::default());
+        let told = &sources.statuses()[1].symbols[0];
+        assert_eq!((told.state, told.version), (State::Live, before + 2));
     }
 
     #[test]

@@ -369,3 +369,42 @@ fn a_corrected_footer_corrects_what_an_export_skips() {
         std::thread::yield_now();
     }
 }
+
+/// A segment has the name of its first entry. While there is none, no segment can follow.
+#[test]
+fn a_segment_with_keys_alone_grows_until_it_has_an_entry() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = Log::open(folder.path());
+    let now = Time::from_millis(1_782_907_200_000).unwrap();
+    let report = vec![b' '; 50_000];
+    let note = |log: &mut Log, number: u64| {
+        log.writer.make_room().unwrap();
+        let (key, position) = (number.to_string(), log.sequencer.newest_position());
+        let mut batch = Batch::default();
+        batch.begin(position, now);
+        batch.push_key(&tickcast_core::KeyProgress {
+            key: &key,
+            next: number,
+            done: true,
+            report: &report,
+        });
+        log.writer.commit(&mut batch, position.1).unwrap();
+    };
+    for part in 0..3 {
+        // A segment has 2 MiB here, and these are 5 MB.
+        for number in 0..100 {
+            note(&mut log, 100 * part + number);
+        }
+        assert_eq!(segments(folder.path()).len() as u64, 1 + part);
+        log.publish("A", 1 + part as i64, now.as_millis());
+    }
+    let state = log.state();
+    kill(log);
+    let log = Log::open(folder.path());
+    assert_eq!(log.state(), state);
+    assert_eq!(log.on_disk(Seq::ZERO), [1, 2, 3]);
+    assert_eq!(log.sequencer.keys().get("299", now).unwrap().next, 299);
+    log.checkpoint();
+    drop(log);
+    assert_eq!(Log::open(folder.path()).state(), state);
+}

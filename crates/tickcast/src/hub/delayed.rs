@@ -21,6 +21,9 @@ use follower::Follower;
 use mark_file::MarkFile;
 use marks::{Mark, Marks};
 
+/// Longest time between two looks whether something has become old enough.
+const MAX_PAUSE: Duration = Duration::from_millis(250);
+
 impl Hub {
     /// Returns the market that a reader with this delay may read: this hub without a delay,
     /// otherwise the market with the next longer delay.
@@ -151,7 +154,7 @@ fn run(
 ) {
     let pause = followers
         .iter()
-        .map(|own| Marks::interval(own.delay()))
+        .map(|own| Marks::interval(own.delay()).min(MAX_PAUSE))
         .min();
     loop {
         let Some(inner) = hub.upgrade() else { return };

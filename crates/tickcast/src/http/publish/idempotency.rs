@@ -12,6 +12,7 @@ use super::report::Report;
 use crate::access::Grant;
 use crate::http::Problem;
 use crate::hub::Hub;
+use crate::log::RequestProgress;
 use crate::publisher::{Publisher, Receipt};
 
 /// Maximum length of a key, in bytes.
@@ -184,15 +185,18 @@ impl Claim<'_> {
     }
 
     /// Returns the progress of the request, if the request has a key.
-    fn progress<'n>(&'n self, done: bool, written: &'n mut Vec<u8>) -> Option<KeyProgress<'n>> {
+    fn progress<'n>(&'n self, done: bool, written: &'n mut Vec<u8>) -> Option<RequestProgress<'n>> {
         let (_, key) = self.key.as_ref()?;
         let report = self.report.borrow();
         *written = report.to_bytes();
-        Some(KeyProgress {
-            key,
-            next: report.next,
-            done,
-            report: written,
+        Some(RequestProgress {
+            key: KeyProgress {
+                key,
+                next: report.next,
+                done,
+                report: written,
+            },
+            has_published: report.has_published(),
         })
     }
 }

@@ -71,6 +71,11 @@ const fn is_zero(count: &u64) -> bool {
 }
 
 impl Report {
+    /// Checks whether any tick was accepted.
+    pub(super) const fn has_published(&self) -> bool {
+        self.accepted > 0
+    }
+
     /// Returns the report in the format that the log stores.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         // Serialization cannot fail: all keys are text.

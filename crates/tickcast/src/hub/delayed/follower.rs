@@ -36,6 +36,8 @@ pub(super) struct Follower {
     market: Option<Hub>,
     /// Whether the market has reached its delay once.
     caught_up: bool,
+    /// Whether the last read of the disk failed.
+    failing: bool,
 }
 
 /// What one turn has done.
@@ -46,6 +48,8 @@ enum Turn {
     Done,
     /// The tape no longer holds the next entry.
     Lost,
+    /// The disk has the next entry, but cannot be read.
+    Unreadable(ReadError),
 }
 
 /// What is old enough.
@@ -78,6 +82,7 @@ impl Follower {
             began: false,
             market: None,
             caught_up: false,
+            failing: false,
         }
     }
 
@@ -108,25 +113,18 @@ impl Follower {
         if let Some(market) = &self.market {
             mirror_sources(live, market);
         }
-        let mut more = true;
-        for _ in 0..TURNS {
-            match self.turn(live, release) {
-                Turn::More => {}
-                Turn::Done => {
-                    self.reach_delay();
-                    more = false;
-                    break;
-                }
-                Turn::Lost => {
-                    tracing::warn!(
-                        delay = self.delay.as_secs(),
-                        "the tape does not reach back as far as the delay: the delayed market starts anew"
-                    );
-                    (self.market, self.caught_up) = (None, false);
-                    break;
-                }
+        let more = match self.turns(live, release) {
+            Turn::More | Turn::Lost => true,
+            Turn::Done => {
+                self.failing = false;
+                false
             }
-        }
+            Turn::Unreadable(error) => {
+                self.note_failure(&error);
+                // The market stands still. Its sources become stale.
+                return false;
+            }
+        };
         if let Some(market) = &self.market {
             self.states.apply(market, old);
             if let Some(mark) = reached.filter(|_| !more) {
@@ -137,6 +135,40 @@ impl Follower {
             }
         }
         more
+    }
+
+    /// Takes over what is old enough, until another market has its turn.
+    fn turns(&mut self, live: &Hub, release: Release) -> Turn {
+        for _ in 0..TURNS {
+            match self.turn(live, release) {
+                Turn::More => {}
+                Turn::Done => {
+                    self.reach_delay();
+                    return Turn::Done;
+                }
+                Turn::Lost => {
+                    tracing::warn!(
+                        delay = self.delay.as_secs(),
+                        "the tape does not reach back as far as the delay: the delayed market starts anew"
+                    );
+                    (self.market, self.caught_up) = (None, false);
+                    return Turn::Lost;
+                }
+                Turn::Unreadable(error) => return Turn::Unreadable(error),
+            }
+        }
+        Turn::More
+    }
+
+    /// Reports an error of the disk once.
+    fn note_failure(&mut self, error: &ReadError) {
+        if !std::mem::replace(&mut self.failing, true) {
+            tracing::error!(
+                delay = self.delay.as_secs(),
+                %error,
+                "the tape cannot be read: the delayed market waits, and its prices become stale"
+            );
+        }
     }
 
     /// Writes the last snapshot.
@@ -263,7 +295,7 @@ fn follow_memory(live: &Hub, market: &Hub, release: Release) -> Turn {
         uptime: market.now().uptime,
         wall: release.wall,
     };
-    let mut active = Active::default();
+    let mut active = Active::of(market);
     market.log().follow(|follow| {
         for (entry, symbol, close) in &entries {
             let frame = entry.frame();
@@ -305,11 +337,10 @@ fn follow_disk(live: &Hub, market: &Hub, tape: &DiskTape, release: Release) -> T
         ControlFlow::Continue(())
     });
     if let Err(error) = read {
-        if matches!(error, ReadError::Expired) {
-            return Turn::Lost;
-        }
-        tracing::error!(%error, "the tape cannot be read: the delayed market waits");
-        return Turn::Done;
+        return match matches!(error, ReadError::Expired) {
+            true => Turn::Lost,
+            false => Turn::Unreadable(error),
+        };
     }
     // An earlier run knew the sources of its entries. This one cannot say whether the prices are
     // alive.
@@ -320,7 +351,7 @@ fn follow_disk(live: &Hub, market: &Hub, tape: &DiskTape, release: Release) -> T
         sources.extend(live.log().sources_at(own));
     }
     let uptime = market.now().uptime;
-    let mut active = Active::default();
+    let mut active = Active::of(market);
     market.log().follow(|follow| {
         for (entry, source) in entries.iter().zip(&sources) {
             let sequenced = follow(Followed {
@@ -359,13 +390,22 @@ struct OnDisk {
 
 /// What the sources did in one turn: the number of ticks of each, and the symbols that each has
 /// taken over from another.
-#[derive(Default)]
 struct Active {
+    /// The version of the states of the sources before.
+    version: u64,
     ticks: Vec<(SourceId, u64)>,
     taken_over: Vec<(SourceId, (Symbol, SourceId))>,
 }
 
 impl Active {
+    fn of(market: &Hub) -> Self {
+        Self {
+            version: market.source_list().version(),
+            ticks: Vec::new(),
+            taken_over: Vec::new(),
+        }
+    }
+
     fn note(&mut self, source: SourceId, symbol: Symbol, sequenced: Sequenced) {
         match self.ticks.iter_mut().find(|(known, _)| *known == source) {
             Some((_, ticks)) => *ticks += 1,
@@ -383,7 +423,7 @@ impl Active {
             sources.note_ticks(source, ticks, now);
         }
         for (source, symbol) in self.taken_over {
-            sources.note_take_over(source, &[symbol], now.wall);
+            sources.note_take_over((source, self.version), &[symbol], now.wall);
         }
     }
 }

@@ -9,8 +9,8 @@ use tickcast_core::{Now, Seq, Time};
 /// to this part of its delay later than it could be.
 const MARKS_PER_DELAY: u32 = 8192;
 
-/// Shortest and longest time between two marks.
-const INTERVALS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
+/// Shortest time between two marks.
+const MIN_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The positions of the live market over time. By a clock that never jumps, so
 /// that no jump of the wall clock shows anything too early.
@@ -53,7 +53,7 @@ impl Marks {
 
     /// Returns the time between two marks.
     pub(super) fn interval(delay: Duration) -> Duration {
-        (delay / MARKS_PER_DELAY).clamp(INTERVALS.0, INTERVALS.1)
+        (delay / MARKS_PER_DELAY).max(MIN_INTERVAL)
     }
 
     /// Records that the live market has reached `head`. The uptime is by the clock of the marks.

@@ -43,6 +43,8 @@ impl Snapshots {
         for symbol in symbols {
             restore.symbol(symbol);
         }
+        // Symbols that were removed before the first start of this market are not in the snapshot.
+        restore.forget_until(base);
         Some(restore)
     }
 

@@ -38,16 +38,17 @@ impl StateChanges {
         let sources = live.source_list();
         // Nobody else may look whether a source has become silent.
         sources.check_staleness(live.now());
-        let version = Some(sources.version());
-        if version == std::mem::replace(&mut self.version, version) {
+        let (version, simulated) = (Some(sources.version()), sources.simulated());
+        let is_known = version == self.version && simulated == self.seen_simulated;
+        self.version = version;
+        if is_known {
             return;
         }
-        let (mut now, mut simulated) = (BTreeMap::new(), Vec::new());
+        let mut now = BTreeMap::new();
         for (index, source) in sources.snapshots().into_iter().enumerate() {
             now.insert((index, None), source.state);
             let symbols = source.symbols.into_iter();
             now.extend(symbols.map(|(symbol, state)| ((index, Some(symbol)), state)));
-            simulated.push(source.simulated);
         }
         // The time comes after the states: they are at least as old.
         let at = live.0.clock.uptime();

@@ -354,3 +354,52 @@ fn a_removal_does_not_make_a_silent_source_live() {
     assert_eq!(newest(&market), []);
     assert_eq!(shown(&world), (crate::SourceState::Stale, 1));
 }
+
+/// A disk that cannot be read stops a delayed market. It is not complete then, and its sources are not
+/// alive.
+#[test]
+fn a_delayed_market_does_not_reach_its_delay_on_a_disk_that_cannot_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits::default().tape_ticks(30);
+    let builder = || Hub::builder().limits(limits);
+    let live = builder().tape(folder.path(), Options::default()).build();
+    let mut world = World::new(1, live);
+    (0..200).for_each(|_| world.publish());
+    world.live.close();
+    drop(world);
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|kind| kind == "delayed") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let live = builder().tape(folder.path(), Options::default()).build();
+    // The damage comes after the start, which reads the tape.
+    let segment = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|kind| kind == "ticks"))
+        .min()
+        .unwrap();
+    let good = std::fs::read(&segment).unwrap();
+    let mut bad = good.clone();
+    bad[200..400].fill(0xff);
+    std::fs::write(&segment, &bad).unwrap();
+    let mut world = World::new(2, live);
+    let step = |world: &mut World| {
+        world.uptime += DELAY;
+        let (head, now) = (world.live.head().1, world.now());
+        world.follower.step(&world.live, (head, now), world.wall)
+    };
+    step(&mut world);
+    for _ in 0..5 {
+        assert!(!step(&mut world), "it waits");
+        assert!(world.follower.market().is_none());
+        assert!(world.follower.failing);
+    }
+    std::fs::write(&segment, &good).unwrap();
+    while step(&mut world) {}
+    let market = world.follower.market().unwrap();
+    assert_eq!(market.cursor(), world.live.cursor());
+    assert!(!world.follower.failing);
+}
