@@ -62,7 +62,10 @@ pub(crate) struct Answers {
 }
 
 /// A finished text that is sent piece by piece.
-struct FinishedText(Bytes);
+struct FinishedText {
+    text: Bytes,
+    _place: AnswerPermit,
+}
 
 /// A text that releases its memory permit together with its last byte.
 struct HeldText {
@@ -130,11 +133,11 @@ impl Answers {
         if text.len() <= PIECE_BYTES {
             return Ok(Bytes::from_owner(HeldText { text, _room: room }).into());
         }
-        Ok(body(
-            None,
-            FinishedText(Bytes::from_owner(HeldText { text, _room: room })),
-            self.wide()?,
-        ))
+        let rest = FinishedText {
+            text: Bytes::from_owner(HeldText { text, _room: room }),
+            _place: self.wide()?,
+        };
+        Ok(body(None, rest))
     }
 
     /// Returns a permit for `bytes` bytes of memory. A larger amount than the total limit takes the
@@ -189,8 +192,8 @@ impl Answers {
 
 impl Pull for FinishedText {
     async fn pull(mut self) -> Result<(Bytes, Option<Self>), Cut> {
-        let piece = self.0.split_to(PIECE_BYTES.min(self.0.len()));
-        Ok((piece, Some(self).filter(|rest| !rest.0.is_empty())))
+        let piece = self.text.split_to(PIECE_BYTES.min(self.text.len()));
+        Ok((piece, Some(self).filter(|rest| !rest.text.is_empty())))
     }
 }
 

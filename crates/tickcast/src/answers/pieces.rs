@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{AnswerPermit, Cut};
+use super::Cut;
 
 /// Approximate size of one piece of an answer, in bytes. A slow client holds one piece in the code
 /// that writes to the socket.
@@ -18,7 +18,8 @@ pub(crate) const PIECE_BYTES: usize = 64 << 10;
 /// The check runs once per interval, so an unread piece is given up after at most twice this time.
 const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The remainder of an answer.
+/// The remainder of an answer. It holds the permit of the answer: a remainder that waits for a slow disk
+/// counts, although its client may be gone.
 pub(crate) trait Pull: Send + Sized + 'static {
     /// Returns the next piece, and the remainder if there is one.
     fn pull(self) -> impl Future<Output = Result<(Bytes, Option<Self>), Cut>> + Send;
@@ -26,19 +27,18 @@ pub(crate) trait Pull: Send + Sized + 'static {
 
 /// The state of a body that was started, and the number of pieces that were read.
 struct PieceQueue<P> {
-    rest: Option<(P, AnswerPermit)>,
+    rest: Option<P>,
     taken: u64,
     /// The task that watches the body, and that ends with the body.
     watching: Option<AbortOnDropHandle<()>>,
 }
 
-/// Returns a body that sends `ready` first and then the pieces of `rest`. The permit and all other
-/// resources are released when the body ends, when the body is dropped, and when the client stops
+/// Returns a body that sends `ready` first and then the pieces of `rest`. The remainder is dropped when the body ends, when the body is dropped, and when the client stops
 /// reading. Code that writes a body does not poll the body while the socket is full, so a separate
 /// task watches the time.
-pub(crate) fn body<P: Pull>(ready: Option<Bytes>, rest: P, place: AnswerPermit) -> Body {
+pub(crate) fn body<P: Pull>(ready: Option<Bytes>, rest: P) -> Body {
     let held = Arc::new(Mutex::new(PieceQueue {
-        rest: Some((rest, place)),
+        rest: Some(rest),
         taken: 0,
         watching: None,
     }));
@@ -47,11 +47,11 @@ pub(crate) fn body<P: Pull>(ready: Option<Bytes>, rest: P, place: AnswerPermit) 
     )))));
     let rest = stream::try_unfold(Some(held), async |held| {
         let Some(held) = held else { return Ok(None) };
-        let (rest, place) = lock(&held).rest.take().ok_or(Cut::Slow)?;
+        let rest = lock(&held).rest.take().ok_or(Cut::Slow)?;
         let (piece, rest) = rest.pull().await?;
         let rest = rest.map(|rest| {
             let mut put = lock(&held);
-            (put.rest, put.taken) = (Some((rest, place)), put.taken + 1);
+            (put.rest, put.taken) = (Some(rest), put.taken + 1);
             drop(put);
             held
         });
@@ -60,7 +60,7 @@ pub(crate) fn body<P: Pull>(ready: Option<Bytes>, rest: P, place: AnswerPermit) 
     Body::from_stream(stream::iter(ready).map(Ok::<_, Cut>).chain(rest))
 }
 
-/// Takes the resources of a body away when no piece was read for too long.
+/// Drops the remainder of a body when no piece was read for too long.
 async fn watch<P>(held: Weak<Mutex<PieceQueue<P>>>) {
     let mut seen = 0;
     loop {
@@ -81,16 +81,17 @@ fn lock<P>(held: &Mutex<PieceQueue<P>>) -> std::sync::MutexGuard<'_, PieceQueue<
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt;
-    use tokio::sync::Semaphore;
+    use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
     use super::*;
 
     /// An answer that counts down.
-    struct Count(u8);
+    struct Count(u8, OwnedSemaphorePermit);
 
     impl Pull for Count {
         async fn pull(self) -> Result<(Bytes, Option<Self>), Cut> {
-            Ok((vec![self.0].into(), self.0.checked_sub(1).map(Self)))
+            let rest = self.0.checked_sub(1);
+            Ok((vec![self.0].into(), rest.map(|rest| Self(rest, self.1))))
         }
     }
 
@@ -98,12 +99,12 @@ mod tests {
     async fn a_client_that_stops_reading_loses_its_permit_and_the_rest() {
         let places = Arc::new(Semaphore::new(1));
         let place = || Arc::clone(&places).try_acquire_owned();
-        let all = body(Some(vec![9].into()), Count(2), place().unwrap())
+        let all = body(Some(vec![9].into()), Count(2, place().unwrap()))
             .collect()
             .await
             .unwrap();
         assert_eq!(*all.to_bytes(), [9, 2, 1, 0]);
-        let mut slow = body(None, Count(200), place().unwrap());
+        let mut slow = body(None, Count(200, place().unwrap()));
         for n in (190..=200).rev() {
             assert_eq!(
                 *slow.frame().await.unwrap().unwrap().into_data().unwrap(),
@@ -123,11 +124,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_disconnects_releases_its_permit() {
         let places = Arc::new(Semaphore::new(1));
-        let mut left = body(
-            None,
-            Count(9),
-            Arc::clone(&places).try_acquire_owned().unwrap(),
-        );
+        let place = Arc::clone(&places).try_acquire_owned().unwrap();
+        let mut left = body(None, Count(9, place));
         left.frame().await.unwrap().unwrap();
         drop(left);
         assert_eq!(places.available_permits(), 1);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tickcast_core::{Seq, Symbol, SymbolId, Time};
 
 use super::tick_format::TickFormat;
-use crate::answers::{Cut, PIECE_BYTES, Pull};
+use crate::answers::{AnswerPermit, Cut, PIECE_BYTES, Pull};
 use crate::disk::{DiskTape, ReadError, Skipped};
 use crate::hub::Hub;
 use crate::workers::Work;
@@ -33,6 +33,7 @@ pub(super) struct Export {
     /// the oldest entry of the tape.
     at: Option<Seq>,
     out: Vec<u8>,
+    _place: AnswerPermit,
 }
 
 impl Export {
@@ -41,6 +42,7 @@ impl Export {
         symbol: (Symbol, SymbolId),
         range: (Time, Time),
         format: TickFormat,
+        place: AnswerPermit,
     ) -> Self {
         let until = hub.head().1;
         Self {
@@ -51,6 +53,7 @@ impl Export {
             until,
             at: None,
             out: Vec::new(),
+            _place: place,
         }
     }
 
@@ -201,7 +204,8 @@ mod tests {
             Time::default(),
             Time::default().saturating_add(Duration::MAX),
         );
-        Export::new(hub.clone(), (symbol, id), all, TickFormat::Ndjson)
+        let place = hub.answers().export().unwrap();
+        Export::new(hub.clone(), (symbol, id), all, TickFormat::Ndjson, place)
     }
 
     /// A full tape drops its oldest tick with every new tick. An export starts at the oldest tick
@@ -240,8 +244,7 @@ mod tests {
             ..export(&hub)
         };
         assert!(matches!(broken.pull().await, Err(Cut::Missing)));
-        let place = hub.answers().export().unwrap();
-        let whole = answers::body(None, export(&hub), place)
+        let whole = answers::body(None, export(&hub))
             .collect()
             .await
             .unwrap()

@@ -14,7 +14,7 @@ use super::query::Query;
 #[cfg(feature = "openapi")]
 use super::schema;
 use super::view::{Ticks, View};
-use crate::answers::{self, Cut, PriceList, Pull, Snapshot};
+use crate::answers::{self, AnswerPermit, Cut, PriceList, Pull, Snapshot};
 use crate::workers::Work;
 
 /// Maximum number of comparisons of names with patterns on a thread that also serves other tasks.
@@ -70,19 +70,19 @@ async fn some_prices(
     snapshot: Arc<Snapshot>,
     filter: Filter,
 ) -> Result<Response, Problem> {
-    let prices = Prices::new(view, snapshot, filter);
+    let mut prices = Prices::new(view, snapshot, filter);
     let answers = view.answers();
-    let place = if prices.takes_long() {
-        Some(answers.wide()?)
-    } else {
-        None
-    };
+    if prices.takes_long() {
+        prices.place = Some(answers.wide()?);
+    }
     let (piece, rest) = prices.pull().await?;
-    let Some(rest) = rest else {
+    let Some(mut rest) = rest else {
         return Ok(json(answers.written(piece.into())?));
     };
-    let place = place.map_or_else(|| answers.wide(), Ok)?;
-    Ok(json(answers::body(Some(piece), rest, place)))
+    if rest.place.is_none() {
+        rest.place = Some(answers.wide()?);
+    }
+    Ok(json(answers::body(Some(piece), rest)))
 }
 
 /// Returns all ticks of a snapshot. All requests share the pieces.
@@ -91,12 +91,12 @@ fn all_prices(view: &View, snapshot: Arc<Snapshot>) -> Result<Response, Problem>
     if is_last {
         return Ok(json(piece));
     }
-    let rest = AllPrices { snapshot, next: 1 };
-    Ok(json(answers::body(
-        Some(piece),
-        rest,
-        view.answers().wide()?,
-    )))
+    let rest = AllPrices {
+        snapshot,
+        next: 1,
+        _place: view.answers().wide()?,
+    };
+    Ok(json(answers::body(Some(piece), rest)))
 }
 
 /// An answer with all ticks in progress.
@@ -104,6 +104,7 @@ struct AllPrices {
     snapshot: Arc<Snapshot>,
     /// The index of the next piece.
     next: usize,
+    _place: AnswerPermit,
 }
 
 impl Pull for AllPrices {
@@ -120,6 +121,8 @@ struct Prices {
     snapshot: Arc<Snapshot>,
     filter: Filter,
     list: PriceList,
+    /// The permit of an answer that takes long, or that is long.
+    place: Option<AnswerPermit>,
 }
 
 impl Prices {
@@ -129,6 +132,7 @@ impl Prices {
             list: PriceList::new(snapshot.cursor),
             snapshot,
             filter,
+            place: None,
         }
     }
 

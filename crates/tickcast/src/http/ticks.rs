@@ -55,13 +55,12 @@ pub(super) async fn ticks(
     let Some(found) = view.look(|look| look.find(symbol)) else {
         return Err(view.missing(symbol).await);
     };
-    let place = view.answers().export()?;
     let columns = if format == TickFormat::Csv {
         COLUMNS
     } else {
         b""
     };
-    let export = view.export(found, range, format);
+    let export = view.export(found, range, format)?;
     let kind = match format {
         TickFormat::Ndjson => "application/x-ndjson",
         TickFormat::Csv => "text/csv; charset=utf-8",
@@ -72,7 +71,7 @@ pub(super) async fn ticks(
     ];
     Ok((
         headers,
-        answers::body(Some(Bytes::from_static(columns)), export, place),
+        answers::body(Some(Bytes::from_static(columns)), export),
     )
         .into_response())
 }

@@ -226,13 +226,18 @@ impl View {
     }
 
     /// Returns an export of the ticks of a symbol.
+    ///
+    /// # Errors
+    /// If too many exports are in progress.
     pub(super) fn export(
         &self,
         of: MarketSymbol,
         range: (Time, Time),
         format: TickFormat,
-    ) -> Export {
-        Export::new(self.hub.clone(), (of.symbol, of.id), range, format)
+    ) -> Result<Export, Problem> {
+        let place = self.answers().export()?;
+        let symbol = (of.symbol, of.id);
+        Ok(Export::new(self.hub.clone(), symbol, range, format, place))
     }
 
     /// Returns the hub for the stream of a subscription that [`subscribe`](Self::subscribe) has

@@ -69,11 +69,17 @@ struct Read {
     /// Hash of what the readers want.
     hash: u64,
     readers: Vec<(HistoryRequest, Answer)>,
+    /// Number of readers at which those that no longer exist are removed. A disk may not answer for
+    /// long.
+    limit: usize,
 }
 
 /// Maximum number of reads that wait at a time. With this maximum, a stream waits about one second at
 /// most. Streams that need more reads are told to come back later.
 const MAX_WAITING_READS: usize = 256;
+
+/// Number of readers of one read that are kept without a look whether they still exist.
+const MIN_READERS: usize = 64;
 
 /// Maximum time to read the disk for one request before the next request's turn, and the number of
 /// records between two checks of this time.
@@ -102,7 +108,7 @@ impl HistoryReader {
         let mut waiting = lock(&self.waiting);
         let mut equal = waiting.iter_mut().filter(|read| read.hash == hash);
         if let Some(read) = equal.find(|read| read.is_for(&request)) {
-            read.readers.push((request, Box::new(answer)));
+            read.add(request, Box::new(answer));
             return None;
         }
         if waiting.len() >= MAX_WAITING_READS {
@@ -122,6 +128,7 @@ impl HistoryReader {
         waiting.push_back(Read {
             hash,
             readers: vec![(request, Box::new(answer))],
+            limit: MIN_READERS,
         });
         None
     }
@@ -132,6 +139,15 @@ fn lock(waiting: &Mutex<VecDeque<Read>>) -> MutexGuard<'_, VecDeque<Read>> {
 }
 
 impl Read {
+    /// Adds a reader. There are at most twice as many readers as there were streams at the last look.
+    fn add(&mut self, request: HistoryRequest, answer: Answer) {
+        if self.readers.len() >= self.limit {
+            self.readers.retain(|(request, _)| request.exists());
+            self.limit = MIN_READERS.max(2 * self.readers.len());
+        }
+        self.readers.push((request, answer));
+    }
+
     /// Checks whether the payload of this read is also one for another request.
     fn is_for(&self, request: &HistoryRequest) -> bool {
         let first = self.readers.first();
@@ -141,7 +157,7 @@ impl Read {
     /// Reads the tape and answers all readers that still exist.
     fn answer(self, tape: &DiskTape) {
         let mut readers = self.readers;
-        readers.retain(|(request, _)| request.alive.strong_count() > 0);
+        readers.retain(|(request, _)| request.exists());
         let until = readers.iter().map(|(request, _)| request.range.1).min();
         let (Some((first, _)), Some(until)) = (readers.first(), until) else {
             return;
@@ -155,6 +171,11 @@ impl Read {
 }
 
 impl HistoryRequest {
+    /// Checks whether the stream still exists.
+    fn exists(&self) -> bool {
+        self.alive.strong_count() > 0
+    }
+
     /// Checks whether the payload of one request is also one for the other. They may end at
     /// different positions: then it ends at the first of them, and a reader that needs more asks
     /// again.

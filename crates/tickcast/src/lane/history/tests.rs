@@ -102,3 +102,22 @@ fn too_many_reads_that_wait_are_refused() {
     drop(jobs);
     assert!(!ask(0).1, "no thread can read");
 }
+
+/// While a disk does not answer, clients come again and again with the same cursor.
+#[test]
+fn streams_that_are_gone_do_not_pile_up_in_a_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = log(folder.path());
+    let (workers, jobs) = Workers::held();
+    let reader = HistoryReader::new(log.tape().unwrap().clone(), &Arc::new(workers));
+    let answers = Answers::default();
+    let ask = || request(&reader, &answers, "A", (0, 40));
+    let streams: Vec<_> = (0..100).map(|_| ask()).collect();
+    for _ in 0..10_000 {
+        ask();
+    }
+    let waiting = lock(&reader.waiting)[0].readers.len();
+    assert!(waiting <= 2 * 100 + MIN_READERS, "{waiting}");
+    jobs.try_iter().for_each(|job| job());
+    assert_eq!(answers.lock().unwrap().len(), streams.len());
+}
