@@ -65,7 +65,7 @@ use crate::interest::LaneInterest;
 use crate::stats::LaneStats;
 use crate::subscription::{Effective, Expiry, Start, Subscription};
 use arrivals::Arrivals;
-pub(crate) use body::BodySlot;
+pub(crate) use body::{BodySink, BodySlot};
 pub(crate) use groups::COMPARISONS;
 use groups::{GroupId, Groups, TAPE_PER_BATCHES};
 pub(crate) use handle::LaneHandle;

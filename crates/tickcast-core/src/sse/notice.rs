@@ -151,7 +151,7 @@ impl Notice<'_> {
     /// Appends the notice as an event. `id` is the position of the stream, or `None` if the stream
     /// has no position yet.
     pub fn write(&self, id: Option<EventId>, out: &mut Vec<u8>) {
-        let cursor = id.map(|id| id.cursor.to_string());
+        let cursor = || id.map(|id| id.cursor.to_string());
         match *self {
             Self::Ready {
                 stream,
@@ -169,7 +169,7 @@ impl Notice<'_> {
                     "ready",
                     &Ready {
                         stream,
-                        cursor,
+                        cursor: cursor(),
                         symbols,
                         filter,
                         mode,
@@ -188,7 +188,7 @@ impl Notice<'_> {
                     "heartbeat",
                     &Heartbeat {
                         time: time.as_millis(),
-                        cursor,
+                        cursor: cursor(),
                         sources,
                     },
                     out,

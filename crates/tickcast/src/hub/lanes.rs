@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use super::pinning::pin_thread;
 use super::{Hub, HubBuilder, Inner, LaneThreads};
 use crate::lane::{
-    self, BodySlot, Command, HandedOffSocket, HistoryReader, Inbox, Lane, LaneHandle, NewStream,
-    SocketWriter, StreamLimits, Work,
+    self, BodySink, BodySlot, Command, HandedOffSocket, HistoryReader, Inbox, Lane, LaneHandle,
+    NewStream, SocketWriter, StreamLimits, Work,
 };
 use crate::subscription::Subscription;
 
@@ -34,7 +34,7 @@ impl Inner {
         let inbox = self.next_lane();
         let slot = BodySlot::new(Arc::clone(&inbox) as Arc<_>);
         inbox.send(Command::Open(
-            NewStream::Body(Arc::clone(&slot)),
+            NewStream::Body(BodySink::new(Arc::clone(&slot))),
             subscription,
         ));
         slot

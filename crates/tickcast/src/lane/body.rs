@@ -115,6 +115,11 @@ impl BodySink {
     pub(crate) const fn new(slot: Arc<BodySlot>) -> Self {
         Self(slot)
     }
+
+    /// Returns the slot.
+    pub(crate) const fn slot(&self) -> &Arc<BodySlot> {
+        &self.0
+    }
 }
 
 impl Drop for BodySink {

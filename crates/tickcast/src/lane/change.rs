@@ -142,7 +142,9 @@ impl<S: Sink> Lane<S> {
         // The stream joins the new group before it leaves the old group, so that the two groups can
         // be compared.
         let slot = self.join_group(key, (filter.clone(), prepared), format, rate.is_some());
-        self.groups.complete(slot.group, self.replica.market());
+        if self.groups.complete(slot.group, self.replica.market()) {
+            self.visits.extend(self.groups.members(slot.group));
+        }
         let added = self.groups.newly_selected(slot.group, previous);
         self.move_to_slot(key, slot);
         let stream = &mut self.streams[key];

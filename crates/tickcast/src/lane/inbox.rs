@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tickcast_core::Seq;
 
-use super::body::{BodyEvent, BodyListener, BodySlot};
+use super::body::{BodyEvent, BodyListener, BodySink};
 use super::{HistoryResponse, Key};
 use crate::doorbell::Doorbell;
 use crate::hub::PreparedFilter;
@@ -72,8 +72,8 @@ pub(crate) struct Change {
 
 /// A stream that waits to be opened.
 pub(crate) enum NewStream {
-    /// A stream whose reader reads an HTTP body.
-    Body(Arc<BodySlot>),
+    /// A stream whose reader reads an HTTP body. The body ends if the stream is not opened.
+    Body(BodySink),
     /// A stream whose socket the lane writes directly.
     Socket(super::socket::HandedOffSocket),
 }
@@ -89,20 +89,16 @@ impl Inbox {
     /// Adds a command and wakes the lane. If the lane has ended, the body of a new stream ends at
     /// once.
     pub(crate) fn send(&self, command: Command) {
-        match &mut *self.lock() {
-            Some(commands) => commands.push(command),
-            None => command.reject(),
+        if let Some(commands) = &mut *self.lock() {
+            commands.push(command);
         }
         self.doorbell.wake();
     }
 
     /// Closes the inbox, because the lane has ended.
     pub(crate) fn close(&self) {
-        self.lock()
-            .take()
-            .into_iter()
-            .flatten()
-            .for_each(Command::reject);
+        let commands = self.lock().take();
+        drop(commands);
     }
 
     /// Checks whether the lane has ended.
@@ -134,20 +130,44 @@ impl Default for Inbox {
     }
 }
 
-impl Command {
-    /// Rejects a command that was sent after the lane has ended.
-    pub(super) fn reject(self) {
-        if let Self::Open(NewStream::Body(slot), _) = self {
-            slot.end();
-        }
-    }
-}
-
 impl BodyListener for Inbox {
     fn notify(&self, key: Key, event: BodyEvent) {
         self.send(match event {
             BodyEvent::Ready => Command::Ready(key),
             BodyEvent::Closed => Command::Close(key),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use super::super::body::BodySlot;
+    use super::*;
+
+    #[test]
+    fn a_stream_that_is_not_opened_ends() {
+        let inbox = Arc::new(Inbox::default());
+        let open = || {
+            let slot = BodySlot::new(Arc::clone(&inbox) as Arc<_>);
+            let stream = NewStream::Body(BodySink::new(Arc::clone(&slot)));
+            inbox.send(Command::Open(stream, Subscription::default()));
+            slot
+        };
+        let has_ended = |slot: &BodySlot| {
+            let polled = slot.poll(&mut Context::from_waker(Waker::noop()));
+            matches!(polled, Poll::Ready(None))
+        };
+        // A lane may panic after it has taken its commands.
+        let taken = open();
+        let commands = inbox.take();
+        let waits = open();
+        assert!(!has_ended(&taken) && !has_ended(&waits));
+        drop(commands);
+        assert!(has_ended(&taken));
+        inbox.close();
+        assert!(has_ended(&waits));
+        assert!(has_ended(&open()));
     }
 }

@@ -9,6 +9,11 @@ use super::{BatchWriter as _, Key, Lane, Sink};
 /// Maximum size of the payloads that are written together, in bytes, but for the last one.
 const MAX_VISIT_BYTES: usize = 1 << 20;
 
+/// Maximum size of the payloads of visits in one turn, in bytes, but for the last ones. If a source
+/// with many symbols changes its state, each stream gets up to a thousand notices. Other work comes in
+/// between.
+const MAX_TURN_BYTES: usize = 4 << 20;
+
 /// The first payloads of visits that are not written yet.
 #[derive(Default)]
 struct Visits {
@@ -17,10 +22,14 @@ struct Visits {
 }
 
 impl<S: Sink> Lane<S> {
-    /// Visits streams, in order. A stream may be named more than once.
+    /// Visits streams, in order. A stream may be named more than once. If the payloads are many bytes,
+    /// the remaining streams are left for the next turn.
     pub(super) fn visit_all(&mut self, keys: Vec<Key>, now: Duration) {
-        let mut visits = Visits::default();
-        for key in keys {
+        let (mut visits, mut bytes) = (Visits::default(), 0);
+        let mut keys = keys.into_iter();
+        while bytes < MAX_TURN_BYTES
+            && let Some(key) = keys.next()
+        {
             if !self.begin_visit(key, now) {
                 continue;
             }
@@ -38,12 +47,14 @@ impl<S: Sink> Lane<S> {
             // Until the payload is written, nothing else is sent to the stream.
             self.streams[key].continues = true;
             visits.bytes += step.payload.len();
+            bytes += step.payload.len();
             visits.pending.push((key, step));
             if visits.pending.len() == MAX_BATCH_WRITES || visits.bytes >= MAX_VISIT_BYTES {
                 self.send_visits(std::mem::take(&mut visits), now);
             }
         }
         self.send_visits(visits, now);
+        self.visits.extend(keys);
     }
 
     /// Writes the pending payloads, and goes on with each stream that has accepted its payload.

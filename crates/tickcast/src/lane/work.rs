@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tickcast_core::Seq;
 
-use super::body::{BodyEvent, BodySink};
+use super::body::BodyEvent;
 use super::flush::BATCH_TICKS;
 use super::sink::MAX_BATCH_WRITES;
 use super::socket::{SocketEvent, Sockets};
@@ -132,9 +132,7 @@ impl Work {
                     self.open(new_stream, subscription, sockets);
                 }
                 Command::Quit => {
-                    for (new_stream, subscription) in self.waiting_streams.drain(..) {
-                        Command::Open(new_stream, subscription).reject();
-                    }
+                    self.waiting_streams.clear();
                     self.lane.end(usize::MAX);
                     return true;
                 }
@@ -260,9 +258,10 @@ impl Work {
         if version != self.lane.status_version() {
             // The ticks that the sources sent before their state changes come first: the new states
             // apply to these ticks too.
+            let statuses = self.sources.statuses();
             self.follow_to(self.log.head());
             self.lane
-                .update_statuses(self.sources.statuses(), version, self.clock.uptime());
+                .update_statuses(statuses, version, self.clock.uptime());
         }
         stale_at
     }
@@ -314,9 +313,9 @@ impl Work {
         }
         let now = self.clock.uptime();
         match new_stream {
-            NewStream::Body(slot) => {
-                let sink =
-                    |_| Ok::<_, Infallible>(StreamSink::Body(BodySink::new(Arc::clone(&slot))));
+            NewStream::Body(sink) => {
+                let slot = Arc::clone(sink.slot());
+                let sink = |_| Ok::<_, Infallible>(StreamSink::Body(sink));
                 let Ok(key) = self.lane.open(sink, subscription, now);
                 match slot.attach(key) {
                     Some(BodyEvent::Ready) => self.lane.ready(key, now),

@@ -100,12 +100,16 @@ impl Groups {
         caught_up
     }
 
-    /// Compares a group with all of its new symbols at once.
-    pub(in crate::lane) fn complete(&mut self, group_id: GroupId, market: &Market) {
-        if self.is_behind(group_id) {
+    /// Compares a group with all of its new symbols at once. Returns whether there were any: the other
+    /// members of the group have not been sent the ticks of these symbols.
+    #[must_use]
+    pub(in crate::lane) fn complete(&mut self, group_id: GroupId, market: &Market) -> bool {
+        let was_behind = self.is_behind(group_id);
+        if was_behind {
             self.extend(group_id, market, usize::MAX);
             self.behind.retain(|other| *other != group_id);
         }
+        was_behind
     }
 
     /// Compares a group with at most `max` new symbols and adds the matches to the index. Returns

@@ -100,3 +100,43 @@ fn a_stream_whose_group_is_behind_does_not_count_as_idle() {
     }
     assert_eq!(received.len(), 20, "{received:?}");
 }
+
+/// A change of one stream compares its group with all symbols at once. The other streams of the group
+/// wait for the ticks of these symbols, too.
+#[test]
+fn a_change_of_one_stream_sends_the_others_of_its_group_what_they_waited_for() {
+    for rate in [None, Some(Rate::per_second(1.0).unwrap())] {
+        let (mut harness, _) = readers(1, &[]);
+        let filter = Filter::parse(["A*", "B*", "C*"]).unwrap();
+        let subscription = |id| {
+            let session = session_options(id, Mode::Latest, Duration::MAX);
+            Subscription::to(filter.clone()).resumable(session, (Epoch::new(1), Seq::ZERO))
+        };
+        let (_, first) = harness.open(subscription(1));
+        let second = subscription(2);
+        let second = match rate {
+            Some(rate) => second.max_rate(rate),
+            None => second,
+        };
+        let (_, second) = harness.open(second);
+        for number in 0..20 {
+            harness.tick(&format!("A{number}"), 1);
+        }
+        harness.flush();
+        assert!(harness.lane.groups.are_behind());
+        let edit = Edit {
+            rate: Some(Some(Rate::per_second(2.0).unwrap())),
+            ..Edit::default()
+        };
+        change(&mut harness.lane, StreamId::of(1), edit, harness.now)
+            .unwrap()
+            .unwrap();
+        assert!(!harness.lane.groups.are_behind());
+        harness.flush();
+        harness.advance_time(1_000);
+        for (name, reader) in [("first", first), ("second", second)] {
+            let received = reader.0.borrow().received.matches("event: tick").count();
+            assert_eq!(received, 20, "{name} {rate:?}");
+        }
+    }
+}

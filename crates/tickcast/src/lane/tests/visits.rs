@@ -1,6 +1,10 @@
 //! Tests visits: how much a stream is sent at a time, and how often.
 
+use tickcast_core::Time;
+
 use super::*;
+use crate::source_state::SourceState;
+use crate::sources::Sources;
 
 #[test]
 fn a_rate_conflates_ticks_and_the_newest_tick_arrives() {
@@ -223,5 +227,49 @@ fn a_visit_that_takes_longer_than_its_interval_does_not_restart() {
         assert!(rounds >= 2, "{rounds} rounds");
         harness.advance_time(interval);
         assert_eq!(reader.take(), [format!("S00000 {price}={price}")]);
+    }
+}
+
+/// A source may have so many symbols that the notices of a change of its state are many bytes for each
+/// stream.
+#[test]
+fn the_notices_of_a_change_of_state_are_sent_in_turns() {
+    let mut harness = Harness::new(Limits::default());
+    let names: Vec<_> = (0..1000).map(|number| format!("S{number:04}")).collect();
+    names.iter().for_each(|name| harness.tick(name, 1));
+    harness.flush();
+    let filter = Filter::parse(names.iter().map(String::as_str)).unwrap();
+    let head = (Epoch::new(1), harness.log.head());
+    let readers: Vec<_> = (0..80)
+        .map(|id| {
+            let session = session_options(id, Mode::Latest, Duration::MAX);
+            let (_, reader) =
+                harness.open(Subscription::to(filter.clone()).resumable(session, head));
+            reader.0.borrow_mut().received.clear();
+            reader
+        })
+        .collect();
+    let sources = Sources::default();
+    let (_, source) = sources.register("feed", Time::default());
+    sources.set(
+        &source,
+        &SourceState::Down("away".to_owned()),
+        Now::default(),
+    );
+    let (statuses, version) = (sources.statuses(), sources.version());
+    harness.lane.update_statuses(statuses, version, harness.now);
+    let told = || {
+        let is_told = |reader: &&Reader| reader.0.borrow().received.contains("away");
+        readers.iter().filter(is_told).count()
+    };
+    assert!((1..80).contains(&told()), "{}", told());
+    assert!(harness.lane.has_work());
+    for _ in 0..8 {
+        harness.lane.visit_flushed(harness.now);
+    }
+    assert_eq!(told(), 80);
+    for reader in readers {
+        let received = &reader.0.borrow().received;
+        assert_eq!(received.matches(r#""symbol":"#).count(), 1000);
     }
 }
