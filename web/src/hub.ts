@@ -207,6 +207,10 @@ export class Hub implements StreamListener {
     }
   }
 
+  removed(symbols: readonly string[]): void {
+    for (const symbol of symbols) this.statuses.delete(symbol);
+  }
+
   symbolStatus(status: SymbolStatus): void {
     this.statuses.set(status.symbol, status);
     for (const tab of this.tabs)
