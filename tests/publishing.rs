@@ -663,15 +663,24 @@ async fn a_batch_that_publishes_nothing_takes_no_place_on_the_disk() {
     let server = TestServer::on_disk(folder.path(), &[]);
     server.post(r#"{"symbol":"A","price":1}"#).await;
     let before = server.metric("tickcast_disk_bytes").await;
-    for key in ["k1", "k2", "k1"] {
+    let send = async |key: &str, body: &'static str| {
         let request = server.http.post(format!("{}/v1/prices", server.public));
         let request = request
             .bearer_auth(TOKEN)
             .header("content-type", "application/json")
             .header("idempotency-key", key);
-        let answer = request.body(r#"[{"symbol":"B B","price":2}]"#);
-        assert_eq!(answer.send().await.unwrap().status(), 422);
-    }
+        let answer = request.body(body).send().await.unwrap();
+        let status = answer.status().as_u16();
+        let answer: serde_json::Value = answer.json().await.unwrap();
+        (status, answer)
+    };
+    let rejected = r#"[{"symbol":"B B","price":2}]"#;
+    let first = send("k1", rejected).await;
+    assert_eq!((first.0, &first.1["rejected_count"]), (422, &json!(1)));
+    assert_eq!(send("k2", rejected).await.0, 422);
+    assert_eq!(send("k1", rejected).await, first);
+    let other = send("k1", r#"[{"symbol":"A","price":2}]"#).await;
+    assert_eq!(other.1["parameter"], "Idempotency-Key", "{other:?}");
     assert_eq!(server.metric("tickcast_disk_bytes").await, before);
     server.post(r#"{"symbol":"A","price":2}"#).await;
     assert!(server.metric("tickcast_disk_bytes").await > before);

@@ -207,8 +207,9 @@ export class Hub implements StreamListener {
     }
   }
 
-  removed(symbols: readonly string[]): void {
-    for (const symbol of symbols) this.statuses.delete(symbol);
+  wanted(symbols: ReadonlySet<string>): void {
+    for (const symbol of this.statuses.keys())
+      if (!symbols.has(symbol)) this.statuses.delete(symbol);
   }
 
   symbolStatus(status: SymbolStatus): void {

@@ -26,8 +26,8 @@ export interface StreamListener {
   started(): void;
   reset(): void;
   gone(symbol: string): void;
-  /** Called when the server is told that these symbols are no longer wanted. It says no more of them. */
-  removed(symbols: readonly string[]): void;
+  /** Called when the server is told to send these symbols alone. It says no more of others. */
+  wanted(symbols: ReadonlySet<string>): void;
   symbolStatus(status: SymbolStatus): void;
   sourceStatus(status: SourceStatus): void;
   heartbeat(time: number): void;
@@ -248,7 +248,7 @@ export class Stream {
       : [];
     if (acknowledged && add.length === 0 && remove.length === 0) return;
     this.patching = true;
-    this.listener.removed(remove);
+    this.listener.wanted(subscription);
     const { attempt, urlSymbols: knownSymbols } = this;
     if (this.token !== "") this.urlSymbols = null;
     let status = 0;

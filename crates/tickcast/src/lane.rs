@@ -142,6 +142,8 @@ pub(crate) struct Lane<S: Sink> {
     history_requests: Vec<HistoryRequest>,
     /// Work lists: streams to visit, due timers, and closed streams.
     visits: Vec<Key>,
+    /// The streams that were not sent the newest states of sources yet.
+    status_visits: VecDeque<Key>,
     due: Vec<(Key, Timer)>,
     closed: Vec<Key>,
     /// The groups with a batch, oldest first.
@@ -183,6 +185,7 @@ impl<S: Sink> Lane<S> {
             archive: None,
             history_requests: Vec::new(),
             visits: Vec::new(),
+            status_visits: VecDeque::new(),
             due: Vec::new(),
             closed: Vec::new(),
             with_batch: VecDeque::new(),

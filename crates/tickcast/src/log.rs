@@ -288,6 +288,9 @@ impl Log {
             sequencer.record_key(note.key, now.wall);
             if note.has_published {
                 journal.stage_key(&note.key);
+            } else if journal.pending().is_none() {
+                // Nothing has to be written before it.
+                sequencer.show_until(sequencer.mark());
             }
         }
         Appended {

@@ -187,14 +187,14 @@ impl Publisher {
             each(i, outcome);
         };
         let context = (self.source_id, self.options, now);
-        let version = self.hub.source_list().version();
+        let state_changes = self.hub.source_list().state_changes();
         let appended = self.hub.log().append(ticks, context, each, note);
         Receipt {
             publisher: self,
             write: appended.write,
             more: appended.more,
             taken_over: appended.taken_over,
-            version,
+            state_changes,
             counts,
             now,
         }
@@ -319,8 +319,8 @@ pub(crate) struct Receipt<'p> {
     /// Whether there are more ticks than the disk can take now.
     pub(crate) more: bool,
     taken_over: Vec<(Symbol, SourceId)>,
-    /// The version of the states of the sources before the ticks.
-    version: u64,
+    /// The number of changes of states of the sources before the ticks.
+    state_changes: u64,
     counts: OutcomeCounts,
     now: Now,
 }
@@ -354,10 +354,11 @@ impl Drop for Receipt<'_> {
         let Publisher { hub, source, .. } = self.publisher;
         let sources = hub.source_list();
         source.counters.add(&self.counts);
+        let is_steady = sources.state_changes() == self.state_changes;
         if self.counts.any_valid() {
             sources.note_activity(source, self.now);
         }
-        sources.take_over(&self.taken_over, (source, self.version), self.now.wall);
+        sources.take_over(&self.taken_over, (source, is_steady), self.now.wall);
     }
 }
 

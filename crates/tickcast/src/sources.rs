@@ -52,6 +52,8 @@ pub(crate) struct Sources {
     list: Mutex<Vec<Arc<Source>>>,
     /// Number of state changes so far. The registration of a source counts as a change.
     version: AtomicU64,
+    /// Number of changes of states, without take-overs.
+    state_changes: AtomicU64,
     wakers: OnceLock<Vec<Arc<Doorbell>>>,
 }
 
@@ -288,13 +290,13 @@ impl Sources {
     /// Records that a source has taken symbols over, like [`take_over`](Self::take_over).
     pub(crate) fn note_take_over(
         &self,
-        (by, version): (SourceId, u64),
+        (by, is_steady): (SourceId, bool),
         symbols: &[(Symbol, SourceId)],
         now: Time,
     ) {
         let source = self.list().get(usize::from(by.0)).cloned();
         if let Some(source) = source {
-            self.take_over(symbols, (&source, version), now);
+            self.take_over(symbols, (&source, is_steady), now);
         }
     }
 
@@ -333,6 +335,17 @@ impl Sources {
     /// Returns the number of state changes so far.
     pub(crate) fn version(&self) -> u64 {
         self.version.load(Ordering::SeqCst)
+    }
+
+    /// Returns the number of changes of states so far. A take-over is none.
+    pub(crate) fn state_changes(&self) -> u64 {
+        self.state_changes.load(Ordering::SeqCst)
+    }
+
+    /// Counts a change of a state, and returns the version that has it.
+    fn next_version(&self) -> u64 {
+        self.state_changes.fetch_add(1, Ordering::SeqCst);
+        self.version.fetch_add(1, Ordering::SeqCst) + 1
     }
 
     /// Returns the status of every source.
@@ -387,7 +400,7 @@ impl Sources {
         if known == state {
             return;
         }
-        let number = self.version.fetch_add(1, Ordering::SeqCst) + 1;
+        let number = self.next_version();
         standing.symbols.insert(
             symbol,
             StateChange {
@@ -401,21 +414,19 @@ impl Sources {
     }
 
     /// Records that a source has sent ticks of symbols that belonged to other sources before. If
-    /// their states differed, the new state is sent to readers. `version` is that of the states before
-    /// the ticks.
+    /// their states differed, the new state is sent to readers. `is_steady` says whether no source has
+    /// changed its state since: otherwise, readers may have been sent that of the other source.
     pub(crate) fn take_over(
         &self,
         symbols: &[(Symbol, SourceId)],
-        (source, version): (&Source, u64),
+        (source, is_steady): (&Source, bool),
         now: Time,
     ) {
         for (symbol, before) in symbols {
             let Some(before) = self.list().get(usize::from(before.0)).cloned() else {
                 continue;
             };
-            // If a state has changed since, readers may have been sent the state of the other source.
-            let is_same = before.state_of(symbol) == source.state_of(symbol);
-            if is_same && self.version() == version {
+            if is_steady && before.state_of(symbol) == source.state_of(symbol) {
                 continue;
             }
             let mut standing = source.lock();
@@ -481,7 +492,7 @@ impl Sources {
         source
             .stale
             .store(state == SourceState::Stale, Ordering::SeqCst);
-        let number = self.version.fetch_add(1, Ordering::SeqCst) + 1;
+        let number = self.next_version();
         standing.own = StateChange {
             state,
             since: now,
@@ -602,11 +613,11 @@ mod tests {
             ["old", "new"].map(|name| sources.register(name, Time::default()));
         let symbol = Symbol::new("A").unwrap();
         let taken = [(symbol, SourceId(0))];
-        let take_over = |version| sources.take_over(&taken, (&new, version), Time::default());
-        take_over(sources.version());
+        let take_over = || sources.take_over(&taken, (&new, true), Time::default());
+        take_over();
         assert_eq!(sources.version(), 2, "nothing is said where both are well");
         sources.set(&old, &SourceState::Down("cut".to_owned()), at(1));
-        take_over(sources.version());
+        take_over();
         let told = &sources.statuses()[1].symbols[0];
         assert_eq!(
             (told.symbol, told.state, told.version),
@@ -619,7 +630,7 @@ mod tests {
             &SourceState::Ended("removed".to_owned()),
             Time::default(),
         );
-        take_over(sources.version());
+        take_over();
         assert_eq!(sources.statuses()[1].symbols[0].version, 7);
         assert_eq!(old.stats().symbols.len(), 0, "what has ended is no trouble");
     }
@@ -632,12 +643,18 @@ mod tests {
         let [(_, old), (_, new)] =
             ["old", "new"].map(|name| sources.register(name, Time::default()));
         sources.set(&old, &SourceState::Down("cut".to_owned()), at(1));
-        let before = sources.version();
+        let (before, version) = (sources.state_changes(), sources.version());
         sources.set(&old, &SourceState::Live, at(2));
         let taken = [(Symbol::new("A").unwrap(), SourceId(0))];
-        sources.take_over(&taken, (&new, before), Time::default());
+        let take_over = || {
+            let is_steady = sources.state_changes() == before;
+            sources.take_over(&taken, (&new, is_steady), Time::default());
+        };
+        take_over();
         let told = &sources.statuses()[1].symbols[0];
-        assert_eq!((told.state, told.version), (State::Live, before + 2));
+        assert_eq!((told.state, told.version), (State::Live, version + 2));
+        // A take-over is no change of a state itself.
+        assert_eq!(sources.state_changes(), before + 1);
     }
 
     #[test]

@@ -143,7 +143,8 @@ impl<S: Sink> Lane<S> {
         // be compared.
         let slot = self.join_group(key, (filter.clone(), prepared), format, rate.is_some());
         if self.groups.complete(slot.group, self.replica.market()) {
-            self.visits.extend(self.groups.members(slot.group));
+            let members = self.groups.members(slot.group).to_vec();
+            self.queue_visits(members);
         }
         let added = self.groups.newly_selected(slot.group, previous);
         self.move_to_slot(key, slot);

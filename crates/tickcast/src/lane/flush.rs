@@ -35,11 +35,10 @@ impl<S: Sink> Lane<S> {
         let ticks = self.head().get() - from.get();
         self.groups.match_new_symbols(self.replica.market());
         let caught_up = self.groups.match_deferred(self.replica.market());
-        self.visits.extend(
-            caught_up
-                .iter()
-                .flat_map(|group| self.groups.members(*group)),
-        );
+        for group in caught_up {
+            let members = self.groups.members(group).to_vec();
+            self.queue_visits(members);
+        }
         // What no stream wants makes none of them late.
         let wanted_from = from.max(self.unwanted_until);
         self.hold_back(wanted_from);
@@ -84,7 +83,10 @@ impl<S: Sink> Lane<S> {
 
     /// Checks whether something is left of a flush: batches, visits, or requests for history.
     pub(crate) fn has_work(&self) -> bool {
-        self.has_batches() || !self.visits.is_empty() || !self.history_requests.is_empty()
+        self.has_batches()
+            || !self.visits.is_empty()
+            || !self.history_requests.is_empty()
+            || self.has_status_visits()
     }
 
     /// Checks whether groups have a batch that is not delivered.

@@ -9,10 +9,13 @@ use super::{BatchWriter as _, Key, Lane, Sink};
 /// Maximum size of the payloads that are written together, in bytes, but for the last one.
 const MAX_VISIT_BYTES: usize = 1 << 20;
 
-/// Maximum size of the payloads of visits in one turn, in bytes, but for the last ones. If a source
-/// with many symbols changes its state, each stream gets up to a thousand notices. Other work comes in
-/// between.
-const MAX_TURN_BYTES: usize = 4 << 20;
+/// Maximum size of the payloads with statuses in one turn, in bytes, but for the last ones. If a source
+/// with many symbols changes its state, each stream is sent up to a thousand notices. Other work comes
+/// in between, so a stream may be sent later ticks first.
+const MAX_STATUS_BYTES: usize = 4 << 20;
+
+/// Number of streams that are visited for their statuses before the bytes are counted.
+const STATUS_VISITS: usize = 32;
 
 /// The first payloads of visits that are not written yet.
 #[derive(Default)]
@@ -22,14 +25,11 @@ struct Visits {
 }
 
 impl<S: Sink> Lane<S> {
-    /// Visits streams, in order. A stream may be named more than once. If the payloads are many bytes,
-    /// the remaining streams are left for the next turn.
-    pub(super) fn visit_all(&mut self, keys: Vec<Key>, now: Duration) {
+    /// Visits streams, in order. A stream may be named more than once. Returns the size of
+    /// their first payloads.
+    pub(super) fn visit_all(&mut self, keys: Vec<Key>, now: Duration) -> usize {
         let (mut visits, mut bytes) = (Visits::default(), 0);
-        let mut keys = keys.into_iter();
-        while bytes < MAX_TURN_BYTES
-            && let Some(key) = keys.next()
-        {
+        for key in keys {
             if !self.begin_visit(key, now) {
                 continue;
             }
@@ -54,7 +54,36 @@ impl<S: Sink> Lane<S> {
             }
         }
         self.send_visits(visits, now);
-        self.visits.extend(keys);
+        bytes
+    }
+
+    /// Visits the streams that were not sent the newest states of sources, until the payloads are many
+    /// bytes.
+    pub(crate) fn visit_for_statuses(&mut self, now: Duration) {
+        let mut bytes = 0;
+        while bytes < MAX_STATUS_BYTES && !self.status_visits.is_empty() {
+            let count = self.status_visits.len().min(STATUS_VISITS);
+            let keys = self.status_visits.drain(..count).collect();
+            bytes += self.visit_all(keys, now);
+        }
+        self.remove_closed();
+    }
+
+    /// Checks whether streams were not sent the newest states of sources.
+    pub(crate) fn has_status_visits(&self) -> bool {
+        !self.status_visits.is_empty()
+    }
+
+    /// Notes streams to visit at the end of the flush. Until then, they may have been sent less than
+    /// what was before the head.
+    pub(super) fn queue_visits(&mut self, keys: impl IntoIterator<Item = Key>) {
+        for key in keys {
+            let rate = self.streams.get_mut(key).map(|stream| &mut stream.rate);
+            if let Some(Some(rate)) = rate {
+                rate.queued = true;
+            }
+            self.visits.push(key);
+        }
     }
 
     /// Writes the pending payloads, and goes on with each stream that has accepted its payload.

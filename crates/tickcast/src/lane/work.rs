@@ -116,7 +116,9 @@ impl Work {
         let flush_at = (pending || !self.waiting_streams.is_empty()).then_some(self.flush_due);
         let changes_at =
             (!self.deferred_changes.is_empty()).then_some(started_at + self.flush_interval);
-        self.rests_until = [flush_at, changes_at, stale_at, self.lane.next_timer()]
+        let statuses_at = self.lane.has_status_visits().then_some(started_at);
+        let timer_at = self.lane.next_timer();
+        self.rests_until = [flush_at, changes_at, stale_at, statuses_at, timer_at]
             .into_iter()
             .flatten()
             .min();
@@ -262,6 +264,8 @@ impl Work {
             self.follow_to(self.log.head());
             self.lane
                 .update_statuses(statuses, version, self.clock.uptime());
+        } else {
+            self.lane.visit_for_statuses(self.clock.uptime());
         }
         stale_at
     }

@@ -179,6 +179,11 @@ impl Journal {
         }
     }
 
+    /// Checks whether nothing waits for the next write.
+    pub(super) fn has_all_written(&self) -> bool {
+        matches!(self, Self::Disk(staged) if staged.batch.is_empty())
+    }
+
     /// Returns the last write that has anything to do with what was published so far. It may be
     /// done, or have failed.
     pub(super) fn last_write(&self) -> Option<Arc<Write>> {

@@ -1,9 +1,13 @@
-//! Which lanes the log wakes.
+//! Which lanes the log wakes, and when keys of requests are known.
 
 use std::sync::Arc;
 
+#[cfg(feature = "tape")]
+use tickcast_core::{KeyProgress, Limits, Now, SourceId, SourceOptions, Time};
 use tickcast_core::{Price, Symbol, SymbolId, Tick};
 
+#[cfg(feature = "tape")]
+use super::{Log, RequestProgress};
 use crate::interest::Interest;
 
 fn lanes(interest: &Interest, symbols: &[SymbolId]) -> Vec<usize> {
@@ -60,4 +64,48 @@ fn only_interested_lanes_that_listen_are_woken() {
     own[2].want_everything(false);
     listen();
     assert_eq!(lanes(&interest, &ids[1..2]), [0; 0]);
+}
+
+/// The disk does not keep a request that has published nothing. It is known all the same, as soon as
+/// everything before it is visible.
+#[cfg(feature = "tape")]
+#[test]
+fn a_request_that_published_nothing_is_known_without_a_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = tickcast_tape::Options::default().sync(tickcast_tape::Sync::Never);
+    let opened = tickcast_tape::open(folder.path(), options, Limits::default()).unwrap();
+    let log = Log::on_disk(opened).unwrap();
+    let tick = Tick::new(Symbol::new("A").unwrap(), Price::from_units(1, 0).unwrap());
+    for number in 0..3_000_u64 {
+        let context = || {
+            (
+                SourceId::default(),
+                SourceOptions::default(),
+                Now::default(),
+            )
+        };
+        if number % 3 == 0 {
+            let mut ticks = [&tick].into_iter().enumerate().peekable();
+            log.append(&mut ticks, context(), |_, _| {}, || None);
+            // The write has begun, and may not be done.
+            while !log.lock().journal.has_all_written() {}
+        }
+        let key = number.to_string();
+        let note = || {
+            Some(RequestProgress {
+                key: KeyProgress {
+                    key: &key,
+                    next: 1,
+                    done: true,
+                    report: b"",
+                },
+                has_published: false,
+            })
+        };
+        let mut none = std::iter::empty().peekable();
+        log.append(&mut none, context(), |_, _| {}, note);
+        log.wait_visible();
+        let known = log.read(|log| log.keys().get(&key, Time::default()).is_some());
+        assert!(known, "{number}");
+    }
 }

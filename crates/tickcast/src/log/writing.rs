@@ -132,6 +132,11 @@ impl Order {
         let Err(error) = written else {
             let before = self.tape.visible();
             state.sequencer.show_until(begun.until);
+            if state.journal.has_all_written() {
+                // What came after it was not for the disk.
+                let newest = state.sequencer.mark();
+                state.sequencer.show_until(newest);
+            }
             let head = self.tape.visible();
             drop(state);
             begun.write.finish(Ok(()));

@@ -391,8 +391,8 @@ struct OnDisk {
 /// What the sources did in one turn: the number of ticks of each, and the symbols that each has
 /// taken over from another.
 struct Active {
-    /// The version of the states of the sources before.
-    version: u64,
+    /// The number of changes of states of the sources before.
+    state_changes: u64,
     ticks: Vec<(SourceId, u64)>,
     taken_over: Vec<(SourceId, (Symbol, SourceId))>,
 }
@@ -400,7 +400,7 @@ struct Active {
 impl Active {
     fn of(market: &Hub) -> Self {
         Self {
-            version: market.source_list().version(),
+            state_changes: market.source_list().state_changes(),
             ticks: Vec::new(),
             taken_over: Vec::new(),
         }
@@ -419,11 +419,12 @@ impl Active {
     /// Records this for the sources of a market.
     fn report(self, market: &Hub) {
         let (sources, now) = (market.source_list(), market.now());
+        let is_steady = sources.state_changes() == self.state_changes;
         for (source, ticks) in self.ticks {
             sources.note_ticks(source, ticks, now);
         }
         for (source, symbol) in self.taken_over {
-            sources.note_take_over((source, self.version), &[symbol], now.wall);
+            sources.note_take_over((source, is_steady), &[symbol], now.wall);
         }
     }
 }

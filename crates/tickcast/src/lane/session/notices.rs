@@ -23,8 +23,8 @@ impl<S: Sink> Lane<S> {
         self.statuses.version
     }
 
-    /// Updates the statuses, because a source has changed its state, and sends the changes to all
-    /// resumable streams.
+    /// Updates the statuses, because a source has changed its state, and begins to send the changes to
+    /// all resumable streams.
     pub(crate) fn update_statuses(
         &mut self,
         statuses: Vec<VersionedStatus>,
@@ -32,8 +32,8 @@ impl<S: Sink> Lane<S> {
         now: Duration,
     ) {
         self.statuses = Statuses::new(statuses, version);
-        self.visit_all(self.names.keys().collect(), now);
-        self.remove_closed();
+        self.status_visits = self.names.keys().collect();
+        self.visit_for_statuses(now);
     }
 
     /// Returns the next notice that a resumable stream must be sent before more ticks.

@@ -105,11 +105,12 @@ fn a_stream_whose_group_is_behind_does_not_count_as_idle() {
 /// wait for the ticks of these symbols, too.
 #[test]
 fn a_change_of_one_stream_sends_the_others_of_its_group_what_they_waited_for() {
-    for rate in [None, Some(Rate::per_second(1.0).unwrap())] {
+    let slow = Some(Rate::per_second(1.0).unwrap());
+    for (rate, is_idle) in [(None, false), (slow, false), (slow, true)] {
         let (mut harness, _) = readers(1, &[]);
         let filter = Filter::parse(["A*", "B*", "C*"]).unwrap();
         let subscription = |id| {
-            let session = session_options(id, Mode::Latest, Duration::MAX);
+            let session = session_options(id, Mode::Latest, Duration::from_secs(10));
             Subscription::to(filter.clone()).resumable(session, (Epoch::new(1), Seq::ZERO))
         };
         let (_, first) = harness.open(subscription(1));
@@ -132,11 +133,15 @@ fn a_change_of_one_stream_sends_the_others_of_its_group_what_they_waited_for() {
             .unwrap()
             .unwrap();
         assert!(!harness.lane.groups.are_behind());
+        if is_idle {
+            // The lane looks whether streams are idle before it visits them.
+            harness.advance_time(20_000);
+        }
         harness.flush();
         harness.advance_time(1_000);
         for (name, reader) in [("first", first), ("second", second)] {
             let received = reader.0.borrow().received.matches("event: tick").count();
-            assert_eq!(received, 20, "{name} {rate:?}");
+            assert_eq!(received, 20, "{name} {rate:?} {is_idle}");
         }
     }
 }
