@@ -83,6 +83,7 @@ export class Stream {
       this.events.cursor = "";
     this.wanted = symbols;
     this.subscription = this.allowed();
+    this.showForbidden();
     if (this.events.active) void this.patch();
     else if (symbols.size > 0 && this.retryTimer === 0 && !this.preparing) this.open();
   }

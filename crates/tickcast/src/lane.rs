@@ -143,7 +143,7 @@ pub(crate) struct Lane<S: Sink> {
     /// Work lists: streams to visit, due timers, and closed streams.
     visits: Vec<Key>,
     /// The streams that were not sent the newest states of sources yet.
-    status_visits: VecDeque<Key>,
+    status_visits: Vec<Key>,
     due: Vec<(Key, Timer)>,
     closed: Vec<Key>,
     /// The groups with a batch, oldest first.
@@ -185,7 +185,7 @@ impl<S: Sink> Lane<S> {
             archive: None,
             history_requests: Vec::new(),
             visits: Vec::new(),
-            status_visits: VecDeque::new(),
+            status_visits: Vec::new(),
             due: Vec::new(),
             closed: Vec::new(),
             with_batch: VecDeque::new(),

@@ -288,7 +288,7 @@ impl Log {
             sequencer.record_key(note.key, now.wall);
             if note.has_published {
                 journal.stage_key(&note.key);
-            } else if journal.pending().is_none() {
+            } else if sequencer.shows_all_entries() {
                 // Nothing has to be written before it.
                 sequencer.show_until(sequencer.mark());
             }

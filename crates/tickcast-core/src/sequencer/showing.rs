@@ -86,6 +86,12 @@ impl Sequencer {
         }
     }
 
+    /// Checks whether readers can see every entry. The progress of requests may be left to show.
+    #[must_use]
+    pub fn shows_all_entries(&self) -> bool {
+        self.tape().head() == self.newest_position().0
+    }
+
     /// Takes back all changes that are not shown, as if they had never been made. New symbols stay
     /// as symbols without a tick.
     pub fn take_back(&mut self) {

@@ -209,7 +209,12 @@ impl<S: Sink> Lane<S> {
                 continue;
             }
             if visits_all {
-                self.visits.push(key);
+                let version = self.statuses.version;
+                let session = stream.session.as_ref();
+                match session.is_none_or(|session| session.has_statuses(version)) {
+                    true => self.visits.push(key),
+                    false => self.status_visits.push(key),
+                }
             }
             match stream.position {
                 StreamPosition::Head => {}

@@ -64,6 +64,11 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// Checks whether the stream was sent the states of this version.
+    pub(super) fn has_statuses(&self, version: u64) -> bool {
+        self.sent_version == Some(version)
+    }
+
     pub(super) fn new(options: SessionOptions, rate: Option<Rate>, head: Seq) -> Self {
         let SessionOptions {
             id,

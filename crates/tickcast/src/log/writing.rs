@@ -133,7 +133,7 @@ impl Order {
             let before = self.tape.visible();
             state.sequencer.show_until(begun.until);
             if state.journal.has_all_written() {
-                // What came after it was not for the disk.
+                // What came after it, if anything, is not for the disk.
                 let newest = state.sequencer.mark();
                 state.sequencer.show_until(newest);
             }

@@ -1,5 +1,6 @@
 //! Computes the notices of a resumable stream, which are sent besides ticks.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tickcast_core::{CloseReason, EventId, Notice, Now, Position, Seq, SymbolId};
@@ -32,7 +33,10 @@ impl<S: Sink> Lane<S> {
         now: Duration,
     ) {
         self.statuses = Statuses::new(statuses, version);
-        self.status_visits = self.names.keys().collect();
+        // Who waited longest comes first, also if a source changes its state again and again.
+        let waiting: HashSet<_> = self.status_visits.iter().copied().collect();
+        let others = self.names.keys().filter(|key| !waiting.contains(key));
+        self.status_visits.extend(others);
         self.visit_for_statuses(now);
     }
 
