@@ -23,10 +23,18 @@ pub(super) struct NewestFormat {
     ids: Option<Ids>,
 }
 
+/// The longest end of a tick, in bytes: two sequence numbers, and what lies between and around them.
+const MAX_END: usize = 80;
+
+/// Number of digits of the largest sequence number.
+const MAX_SEQ_DIGITS: usize = 20;
+
 /// The ends of the ticks before a position, from the id on. They differ only in the sequence number,
-/// so the rest is written once: a stream of a large market begins with very many of them.
+/// so the rest is written once: a stream of a large market begins with very many of them. All bytes
+/// are copied, and those behind the end removed, because a copy of a known length needs no call.
 struct Ids {
-    text: Vec<u8>,
+    text: [u8; MAX_END],
+    end: usize,
     /// The place of the sequence number in the text.
     digits: Range<usize>,
 }
@@ -38,7 +46,7 @@ impl NewestFormat {
         Self {
             format,
             as_of,
-            ids: format.id(earlier).map(Ids::new),
+            ids: format.id(earlier).and_then(Ids::new),
         }
     }
 
@@ -55,7 +63,7 @@ impl NewestFormat {
         let is_earlier = self.as_of.is_some_and(|as_of| seq < as_of.seq);
         if let (Some(frame), Some(ids), true) = (frame, &mut self.ids, is_earlier) {
             out.extend_from_slice(frame.without_id());
-            out.extend_from_slice(ids.end_at(seq));
+            ids.write_end(seq, out);
             return true;
         }
         let at = self.as_of.map(|as_of| as_of.reached(seq));
@@ -64,31 +72,38 @@ impl NewestFormat {
 }
 
 impl Ids {
-    /// Makes the ends that have ids like `id`.
-    fn new(id: EventId) -> Self {
-        let mut text = ID.to_vec();
-        id.write_start(&mut text);
-        let start = text.len();
-        id.write_end(&mut text);
-        text.extend_from_slice(END);
-        Self {
-            text,
-            digits: start..start,
+    /// Makes the ends that have ids like `id`. `None` if they are too long.
+    fn new(id: EventId) -> Option<Self> {
+        let mut start = ID.to_vec();
+        id.write_start(&mut start);
+        let mut rest = Vec::new();
+        id.write_end(&mut rest);
+        rest.extend_from_slice(END);
+        let (digits, end) = (start.len()..start.len(), start.len() + rest.len());
+        if end + MAX_SEQ_DIGITS > MAX_END {
+            return None;
         }
+        let mut text = [0; MAX_END];
+        text[..digits.start].copy_from_slice(&start);
+        text[digits.end..end].copy_from_slice(&rest);
+        Some(Self { text, end, digits })
     }
 
-    /// Returns the end of a tick with this sequence number.
-    fn end_at(&mut self, seq: Seq) -> &[u8] {
+    /// Appends the end of a tick with this sequence number.
+    #[inline]
+    fn write_end(&mut self, seq: Seq, out: &mut Vec<u8>) {
         let mut buffer = itoa::Buffer::new();
         let digits = buffer.format(seq.get()).as_bytes();
-        if digits.len() == self.digits.len() {
-            self.text[self.digits.clone()].copy_from_slice(digits);
-        } else {
-            self.text
-                .splice(self.digits.clone(), digits.iter().copied());
-            self.digits.end = self.digits.start + digits.len();
+        if digits.len() != self.digits.len() {
+            let end = self.digits.start + digits.len();
+            self.text.copy_within(self.digits.end..self.end, end);
+            self.end = self.end - self.digits.len() + digits.len();
+            self.digits.end = end;
         }
-        &self.text
+        self.text[self.digits.clone()].copy_from_slice(digits);
+        let whole = out.len() + self.end;
+        out.extend_from_slice(&self.text);
+        out.truncate(whole);
     }
 }
 
