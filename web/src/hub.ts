@@ -207,7 +207,7 @@ export class Hub implements StreamListener {
     }
   }
 
-  wanted(symbols: ReadonlySet<string>): void {
+  subscribed(symbols: ReadonlySet<string>): void {
     for (const symbol of this.statuses.keys())
       if (!symbols.has(symbol)) this.statuses.delete(symbol);
   }

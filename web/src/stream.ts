@@ -26,8 +26,8 @@ export interface StreamListener {
   started(): void;
   reset(): void;
   gone(symbol: string): void;
-  /** Called when the server is told to send these symbols alone. It says no more of others. */
-  wanted(symbols: ReadonlySet<string>): void;
+  /** Called when the server is asked to send only these symbols. It sends no status of others. */
+  subscribed(symbols: ReadonlySet<string>): void;
   symbolStatus(status: SymbolStatus): void;
   sourceStatus(status: SourceStatus): void;
   heartbeat(time: number): void;
@@ -249,7 +249,7 @@ export class Stream {
       : [];
     if (acknowledged && add.length === 0 && remove.length === 0) return;
     this.patching = true;
-    this.listener.wanted(subscription);
+    this.listener.subscribed(subscription);
     const { attempt, urlSymbols: knownSymbols } = this;
     if (this.token !== "") this.urlSymbols = null;
     let status = 0;

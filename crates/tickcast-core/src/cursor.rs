@@ -9,6 +9,9 @@ use crate::Symbol;
 /// dot, 4 characters.
 const MAX_CURSOR_LEN: usize = 59;
 
+/// Maximum length of an event id: a cursor, a dot, 4 characters.
+pub(crate) const MAX_EVENT_ID_LEN: usize = MAX_CURSOR_LEN + 5;
+
 /// Sequence number of a tick on the tape. The first tick has 1; 0 is the position before all ticks,
 /// and the default. Contained in [`Outcome::Accepted`](crate::Outcome::Accepted) and in a
 /// [`Cursor`].

@@ -290,7 +290,7 @@ impl Log {
                 journal.stage_key(&note.key);
             } else if sequencer.shows_all_entries() {
                 // Nothing has to be written before it.
-                sequencer.show_until(sequencer.mark());
+                sequencer.show();
             }
         }
         Appended {

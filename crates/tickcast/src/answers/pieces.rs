@@ -33,8 +33,8 @@ struct PieceQueue<P> {
     watching: Option<AbortOnDropHandle<()>>,
 }
 
-/// Returns a body that sends `ready` first and then the pieces of `rest`. The remainder is dropped when the body ends, when the body is dropped, and when the client stops
-/// reading. Code that writes a body does not poll the body while the socket is full, so a separate
+/// Returns a body that sends `ready` first and then the pieces of `rest`. The remainder is dropped
+/// when the body ends, when the body is dropped, and when the client stops reading. Code that writes a body does not poll the body while the socket is full, so a separate
 /// task watches the time.
 pub(crate) fn body<P: Pull>(ready: Option<Bytes>, rest: P) -> Body {
     let held = Arc::new(Mutex::new(PieceQueue {

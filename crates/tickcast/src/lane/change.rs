@@ -143,8 +143,7 @@ impl<S: Sink> Lane<S> {
         // be compared.
         let slot = self.join_group(key, (filter.clone(), prepared), format, rate.is_some());
         if self.groups.complete(slot.group, self.replica.market()) {
-            let members = self.groups.members(slot.group).to_vec();
-            self.queue_visits(members);
+            self.queue_visits(slot.group);
         }
         let added = self.groups.newly_selected(slot.group, previous);
         self.move_to_slot(key, slot);

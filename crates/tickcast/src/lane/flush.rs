@@ -36,8 +36,7 @@ impl<S: Sink> Lane<S> {
         self.groups.match_new_symbols(self.replica.market());
         let caught_up = self.groups.match_deferred(self.replica.market());
         for group in caught_up {
-            let members = self.groups.members(group).to_vec();
-            self.queue_visits(members);
+            self.queue_visits(group);
         }
         // What no stream wants makes none of them late.
         let wanted_from = from.max(self.unwanted_until);

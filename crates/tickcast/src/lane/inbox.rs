@@ -97,6 +97,7 @@ impl Inbox {
 
     /// Closes the inbox, because the lane has ended.
     pub(crate) fn close(&self) {
+        // The streams that they would open end without the lock.
         let commands = self.lock().take();
         drop(commands);
     }

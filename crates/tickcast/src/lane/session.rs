@@ -64,11 +64,6 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Checks whether the stream was sent the states of this version.
-    pub(super) fn has_statuses(&self, version: u64) -> bool {
-        self.sent_version == Some(version)
-    }
-
     pub(super) fn new(options: SessionOptions, rate: Option<Rate>, head: Seq) -> Self {
         let SessionOptions {
             id,
@@ -107,6 +102,11 @@ impl Session {
             close_reason: None,
             change_limit: ChangeLimit::default(),
         }
+    }
+
+    /// Checks whether the stream was sent the states of this version.
+    pub(super) fn has_statuses(&self, version: u64) -> bool {
+        self.sent_version == Some(version)
     }
 
     /// Counts an attempt to change the stream, unless there are too many.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::rendered::Rendered;
 use super::sink::MAX_BATCH_WRITES;
-use super::{BatchWriter as _, Key, Lane, Sink};
+use super::{BatchWriter as _, GroupId, Key, Lane, Sink};
 
 /// Maximum size of the payloads that are written together, in bytes, but for the last one.
 const MAX_VISIT_BYTES: usize = 1 << 20;
@@ -26,7 +26,7 @@ struct Visits {
 
 impl<S: Sink> Lane<S> {
     /// Visits streams, in order. A stream may be named more than once. Returns the size of
-    /// their first payloads.
+    /// their first payloads, in bytes.
     pub(super) fn visit_all(&mut self, keys: Vec<Key>, now: Duration) -> usize {
         let (mut visits, mut bytes) = (Visits::default(), 0);
         for key in keys {
@@ -74,12 +74,11 @@ impl<S: Sink> Lane<S> {
         !self.status_visits.is_empty()
     }
 
-    /// Notes streams to visit at the end of the flush. Until then, they may have been sent less than
-    /// what was before the head.
-    pub(super) fn queue_visits(&mut self, keys: impl IntoIterator<Item = Key>) {
-        for key in keys {
-            let rate = self.streams.get_mut(key).map(|stream| &mut stream.rate);
-            if let Some(Some(rate)) = rate {
+    /// Notes the members of a group, to visit them at the end of the flush. Until then, they may have
+    /// been sent less than what was before the head.
+    pub(super) fn queue_visits(&mut self, group: GroupId) {
+        for key in self.groups.members(group).iter().copied() {
+            if let Some(rate) = &mut self.streams[key].rate {
                 rate.queued = true;
             }
             self.visits.push(key);

@@ -180,7 +180,7 @@ impl Journal {
     }
 
     /// Checks whether nothing waits for the next write.
-    pub(super) fn has_all_written(&self) -> bool {
+    pub(super) fn has_nothing_staged(&self) -> bool {
         matches!(self, Self::Disk(staged) if staged.batch.is_empty())
     }
 

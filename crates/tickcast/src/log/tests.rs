@@ -88,7 +88,7 @@ fn a_request_that_published_nothing_is_known_without_a_write() {
             let mut ticks = [&tick].into_iter().enumerate().peekable();
             log.append(&mut ticks, context(), |_, _| {}, || None);
             // The write has begun, and may not be done.
-            while !log.lock().journal.has_all_written() {}
+            while !log.lock().journal.has_nothing_staged() {}
         }
         let key = number.to_string();
         let note = || {

@@ -132,10 +132,9 @@ impl Order {
         let Err(error) = written else {
             let before = self.tape.visible();
             state.sequencer.show_until(begun.until);
-            if state.journal.has_all_written() {
+            if state.journal.has_nothing_staged() {
                 // What came after it, if anything, is not for the disk.
-                let newest = state.sequencer.mark();
-                state.sequencer.show_until(newest);
+                state.sequencer.show();
             }
             let head = self.tape.visible();
             drop(state);

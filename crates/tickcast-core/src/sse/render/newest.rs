@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::over_tape::{Rendered, over_tape};
+use crate::cursor::MAX_EVENT_ID_LEN;
 use crate::sse::EventFormat;
 use crate::sse::fields::{END, ID};
 use crate::{EventId, Frame, Market, Position, Selection, Seq, Symbol, SymbolId, Tape};
@@ -23,11 +24,8 @@ pub(super) struct NewestFormat {
     ids: Option<Ids>,
 }
 
-/// The longest end of a tick, in bytes: two sequence numbers, and what lies between and around them.
-const MAX_END: usize = 80;
-
-/// Number of digits of the largest sequence number.
-const MAX_SEQ_DIGITS: usize = 20;
+/// Maximum length of the end of a tick, in bytes.
+const MAX_END: usize = ID.len() + MAX_EVENT_ID_LEN + END.len();
 
 /// The ends of the ticks before a position, from the id on. They differ only in the sequence number,
 /// so the rest is written once: a stream of a large market begins with very many of them. All bytes
@@ -46,7 +44,7 @@ impl NewestFormat {
         Self {
             format,
             as_of,
-            ids: format.id(earlier).and_then(Ids::new),
+            ids: format.id(earlier).map(Ids::new),
         }
     }
 
@@ -72,21 +70,18 @@ impl NewestFormat {
 }
 
 impl Ids {
-    /// Makes the ends that have ids like `id`. `None` if they are too long.
-    fn new(id: EventId) -> Option<Self> {
+    /// Makes the ends that have ids like `id`.
+    fn new(id: EventId) -> Self {
         let mut start = ID.to_vec();
         id.write_start(&mut start);
         let mut rest = Vec::new();
         id.write_end(&mut rest);
         rest.extend_from_slice(END);
         let (digits, end) = (start.len()..start.len(), start.len() + rest.len());
-        if end + MAX_SEQ_DIGITS > MAX_END {
-            return None;
-        }
         let mut text = [0; MAX_END];
         text[..digits.start].copy_from_slice(&start);
         text[digits.end..end].copy_from_slice(&rest);
-        Some(Self { text, end, digits })
+        Self { text, end, digits }
     }
 
     /// Appends the end of a tick with this sequence number.

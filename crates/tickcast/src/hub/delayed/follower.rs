@@ -114,10 +114,19 @@ impl Follower {
             mirror_sources(live, market);
         }
         let more = match self.turns(live, release) {
-            Turn::More | Turn::Lost => true,
+            Turn::More => true,
             Turn::Done => {
                 self.failing = false;
+                self.reach_delay();
                 false
+            }
+            Turn::Lost => {
+                tracing::warn!(
+                    delay = self.delay.as_secs(),
+                    "the tape does not reach back as far as the delay: the delayed market starts anew"
+                );
+                (self.market, self.caught_up) = (None, false);
+                true
             }
             Turn::Unreadable(error) => {
                 self.note_failure(&error);
@@ -137,24 +146,13 @@ impl Follower {
         more
     }
 
-    /// Takes over what is old enough, until another market has its turn.
+    /// Takes over what is old enough, until another market has its turn. Returns what the last turn has
+    /// done.
     fn turns(&mut self, live: &Hub, release: Release) -> Turn {
         for _ in 0..TURNS {
             match self.turn(live, release) {
                 Turn::More => {}
-                Turn::Done => {
-                    self.reach_delay();
-                    return Turn::Done;
-                }
-                Turn::Lost => {
-                    tracing::warn!(
-                        delay = self.delay.as_secs(),
-                        "the tape does not reach back as far as the delay: the delayed market starts anew"
-                    );
-                    (self.market, self.caught_up) = (None, false);
-                    return Turn::Lost;
-                }
-                Turn::Unreadable(error) => return Turn::Unreadable(error),
+                last => return last,
             }
         }
         Turn::More

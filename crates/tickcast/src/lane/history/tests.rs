@@ -1,3 +1,5 @@
+use std::sync::mpsc::Receiver;
+
 use tickcast_core::{Filter, Limits, Now, Symbol, Tick};
 use tickcast_tape::{Options, Sync};
 
@@ -19,6 +21,13 @@ fn log(folder: &std::path::Path) -> Log {
         }
     }
     log
+}
+
+/// Returns a reader of the log whose jobs the test does.
+fn held_reader(log: &Log) -> (HistoryReader, Receiver<Box<dyn FnOnce() + Send>>) {
+    let (workers, jobs) = Workers::held();
+    let tape = log.tape().unwrap().clone();
+    (HistoryReader::new(tape, &Arc::new(workers)), jobs)
 }
 
 /// Requests the ticks of a symbol in a range, for a stream that exists as long as the result.
@@ -54,8 +63,7 @@ fn payload_of((_, response): &(u64, HistoryResponse)) -> (&[u8], StreamPosition)
 fn requests_for_the_same_ticks_that_wait_together_share_one_payload() {
     let folder = tempfile::tempdir().unwrap();
     let log = log(folder.path());
-    let (workers, jobs) = Workers::held();
-    let reader = HistoryReader::new(log.tape().unwrap().clone(), &Arc::new(workers));
+    let (reader, jobs) = held_reader(&log);
     let answers = Answers::default();
     let ask = |symbol, range| request(&reader, &answers, symbol, range);
     let streams = [
@@ -88,8 +96,7 @@ fn requests_for_the_same_ticks_that_wait_together_share_one_payload() {
 fn too_many_reads_that_wait_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let log = log(folder.path());
-    let (workers, jobs) = Workers::held();
-    let reader = HistoryReader::new(log.tape().unwrap().clone(), &Arc::new(workers));
+    let (reader, jobs) = held_reader(&log);
     let answers = Answers::default();
     let ask = |name: usize| request(&reader, &answers, &format!("S{name}"), (0, 40));
     let streams: Vec<_> = (0..MAX_WAITING_READS).map(ask).collect();
@@ -108,8 +115,7 @@ fn too_many_reads_that_wait_are_refused() {
 fn streams_that_are_gone_do_not_pile_up_in_a_read() {
     let folder = tempfile::tempdir().unwrap();
     let log = log(folder.path());
-    let (workers, jobs) = Workers::held();
-    let reader = HistoryReader::new(log.tape().unwrap().clone(), &Arc::new(workers));
+    let (reader, jobs) = held_reader(&log);
     let answers = Answers::default();
     let ask = || request(&reader, &answers, "A", (0, 40));
     let streams: Vec<_> = (0..100).map(|_| ask()).collect();

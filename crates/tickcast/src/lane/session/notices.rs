@@ -58,7 +58,7 @@ impl<S: Sink> Lane<S> {
             }
             .write(id, draft.bytes());
             (Progress::Reset, 0)
-        } else if session.sent_version != Some(self.statuses.version) {
+        } else if !session.has_statuses(self.statuses.version) {
             self.write_status_changes(session.sent_version, (key, seq), &mut write);
             let restored = self.restored.changes();
             let of_symbols = self.has_few_symbols(group);
