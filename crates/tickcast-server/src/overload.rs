@@ -85,7 +85,7 @@ pub(crate) async fn watch(
     last: LastPressure,
     stop: CancellationToken,
 ) {
-    let (mut lags, mut processor) = ([Duration::ZERO; LASTING], Processor::default());
+    let (mut lags, mut processor) = ([Duration::ZERO; LASTING], Processor::new());
     let mut interval = tokio::time::interval(INTERVAL);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while stop.run_until_cancelled(interval.tick()).await.is_some() {

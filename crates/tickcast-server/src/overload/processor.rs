@@ -2,47 +2,51 @@
 
 use std::time::Duration;
 
-/// The clock ticks a second in `/proc`, which are the same on all Linux systems today.
-const TICKS: f64 = 100.0;
+use rustix::time::{ClockId, clock_gettime};
 
 /// Weight of the newest measurement in the average: the last ten count for two thirds.
 const WEIGHT: f64 = 0.1;
 
 /// The share of the processor time that this process uses, averaged over the last seconds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Processor {
-    /// The processor time at the last measurement, in ticks.
-    before: Option<u64>,
+    /// The cores that the process could use at its start. To ask each time takes longer than all
+    /// other measurements.
+    cores: f64,
+    /// The processor time at the last measurement.
+    before: Duration,
     share: f64,
 }
 
 impl Processor {
+    pub(super) fn new() -> Self {
+        Self {
+            cores: std::thread::available_parallelism().map_or(1, usize::from) as f64,
+            before: processor_time(),
+            share: 0.0,
+        }
+    }
+
     /// Returns the share, from 0 to 1, of all cores that the process may use. `elapsed` is the time
     /// since the last call.
     pub(super) fn busy(&mut self, elapsed: Duration) -> f64 {
-        let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        self.add(ticks(&stat), elapsed.as_secs_f64() * cores as f64)
+        self.add(processor_time(), elapsed)
     }
 
-    /// Adds a measurement. `seconds` is the processor time that there was.
-    fn add(&mut self, ticks: Option<u64>, seconds: f64) -> f64 {
-        if let (Some(now), Some(before)) = (ticks, self.before) {
-            let share = now.saturating_sub(before) as f64 / TICKS / seconds;
-            self.share += (share.min(1.0) - self.share) * WEIGHT;
-        }
-        self.before = ticks;
+    /// Adds a measurement: the processor time so far, and the time since the last measurement.
+    fn add(&mut self, now: Duration, elapsed: Duration) -> f64 {
+        let used = now.saturating_sub(self.before).as_secs_f64();
+        let share = used / (elapsed.as_secs_f64() * self.cores);
+        self.share += (share.min(1.0) - self.share) * WEIGHT;
+        self.before = now;
         self.share
     }
 }
 
-/// Returns the processor time in user and system mode. The name of the program, which comes before,
-/// may contain anything.
-fn ticks(stat: &str) -> Option<u64> {
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut times = fields.split_whitespace().skip(11);
-    let user: u64 = times.next()?.parse().ok()?;
-    Some(user + times.next()?.parse::<u64>().ok()?)
+/// Returns the processor time of this process, in user and system mode.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -51,21 +55,28 @@ mod tests {
 
     #[test]
     fn a_busy_process_is_busy_after_some_seconds() {
-        let mut processor = Processor::default();
-        let mut total = 0;
-        for _ in 0..60 {
-            total += 25;
-            processor.add(Some(total), 0.25);
+        let interval = Duration::from_millis(250);
+        let mut processor = Processor {
+            cores: 2.0,
+            before: Duration::ZERO,
+            share: 0.0,
+        };
+        for n in 1..=60 {
+            processor.add(interval * 2 * n, interval);
         }
         assert!(processor.share > 0.99, "{}", processor.share);
-        assert!(processor.add(None, 0.25) > 0.99);
-        assert!(processor.add(Some(0), 0.25) <= 1.0);
+        assert!(processor.add(Duration::MAX, interval) <= 1.0);
+        let before = processor.share;
+        assert!(processor.add(Duration::ZERO, interval) < before);
     }
 
     #[test]
-    fn the_name_of_the_program_does_not_matter() {
-        let stat = "7 (a) b (c) R 1 2 3 4 5 6 7 8 9 10 40 2 0 0";
-        assert_eq!(ticks(stat), Some(42));
-        assert_eq!(ticks("7 (a"), None);
+    fn work_takes_processor_time() {
+        let begin = processor_time();
+        let mut sum = 0_u64;
+        while processor_time() == begin {
+            sum = std::hint::black_box(sum + 1);
+        }
+        assert!(processor_time() > begin);
     }
 }
