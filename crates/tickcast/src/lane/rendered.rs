@@ -51,12 +51,13 @@ impl StreamPosition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
     Reset,
-    /// All status changes up to this version. The second number is the number of changes of restored
+    /// The status changes up to this version. The second number is the number of changes of restored
     /// symbols at that time, which counts for a new stream. The last value says whether the states of
     /// single symbols were sent.
     Statuses(u64, usize, bool),
-    /// The symbols of a changed filter that are not live, and whether they were sent singly.
-    FilterStatuses(bool),
+    /// The symbols of a changed filter that are not live: those with changes up to this version, and
+    /// whether they were sent singly.
+    FilterStatuses(u64, bool),
     /// The first changes of restored symbols, up to this number.
     Restored(usize),
     /// The newest ticks of added symbols whose index in the market is below the number. Symbols

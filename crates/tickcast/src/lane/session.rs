@@ -165,8 +165,8 @@ impl Session {
                 }
                 self.knows_symbols |= of_symbols;
             }
-            Progress::FilterStatuses(of_symbols) => {
-                self.filter_changed = false;
+            Progress::FilterStatuses(version, of_symbols) => {
+                (self.sent_version, self.filter_changed) = (Some(version), false);
                 self.knows_symbols |= of_symbols;
             }
             Progress::Restored(restored) => self.restored = restored,

@@ -12,6 +12,9 @@ pub(super) struct Statuses {
     versions: Vec<u64>,
     /// Symbols of each source with state changes of their own, in order of names.
     symbols: Vec<Vec<VersionedSymbolStatus>>,
+    /// The version of each of these changes, with the number of its source and its place there, in order
+    /// of versions. Each change has a version of its own.
+    changes: Vec<(u64, u16, u32)>,
     pub(super) version: u64,
 }
 
@@ -28,28 +31,39 @@ impl Statuses {
             versions.push(version);
             symbols.push(source_symbols);
         }
+        let by_source = (0..).zip(&symbols);
+        let changes =
+            by_source.flat_map(|(source, symbols): (u16, &Vec<VersionedSymbolStatus>)| {
+                let statuses = (0..).zip(symbols);
+                statuses.map(move |(at, status)| (status.version, source, at))
+            });
+        let mut changes: Vec<_> = changes.collect();
+        changes.sort_unstable();
         Self {
             sources,
             versions,
             symbols,
+            changes,
             version,
         }
     }
 
-    /// Returns the statuses of symbols with state changes of their own after `sent_version`. For
-    /// `None`, returns those that are not live.
+    /// Returns the statuses of symbols with state changes of their own after `sent_version`, in order of
+    /// their versions. For `None`, returns those that are not live.
     pub(super) fn changed_symbols(
         &self,
         sent_version: Option<u64>,
     ) -> impl Iterator<Item = (SourceId, &VersionedSymbolStatus)> {
-        let by_source = (0..).map(SourceId).zip(&self.symbols);
-        let statuses = by_source.flat_map(|(source_id, statuses)| {
-            statuses.iter().map(move |status| (source_id, status))
+        let first = sent_version.map_or(0, |sent| {
+            self.changes
+                .partition_point(|(version, ..)| *version <= sent)
         });
-        statuses.filter(move |(_, status)| match sent_version {
-            Some(sent_version) => status.version > sent_version,
-            None => status.state != State::Live,
-        })
+        let changes = self.changes[first..].iter();
+        let statuses = changes.filter_map(|(_, source, at)| {
+            let status = self.symbols[usize::from(*source)].get(*at as usize)?;
+            Some((SourceId(*source), status))
+        });
+        statuses.filter(move |(_, status)| sent_version.is_some() || status.state != State::Live)
     }
 
     /// Returns the notice for the status of a symbol. A symbol that is live by itself has the

@@ -20,6 +20,7 @@ mod buffered;
 mod expiry;
 mod history;
 mod idle;
+mod many_statuses;
 mod new_symbols;
 mod restored;
 mod visits;

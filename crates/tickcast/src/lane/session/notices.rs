@@ -59,20 +59,22 @@ impl<S: Sink> Lane<S> {
             .write(id, draft.bytes());
             (Progress::Reset, 0)
         } else if !session.has_statuses(self.statuses.version) {
-            self.write_status_changes(session.sent_version, (key, seq), &mut write);
+            let reached = self.write_status_changes(session.sent_version, (key, seq), &mut write);
             let restored = self.restored.changes();
             let of_symbols = self.has_few_symbols(group);
-            let version = self.statuses.version;
+            let version = reached.unwrap_or(self.statuses.version);
             (Progress::Statuses(version, restored, of_symbols), 0)
         } else if session.filter_changed {
             // The stream has already been sent the status of the sources.
             let of_symbols = |notice: &Notice<'_>| !matches!(notice, Notice::Status(_));
-            self.write_status_changes(None, (key, seq), &mut |notice| {
+            let reached = self.write_status_changes(None, (key, seq), &mut |notice| {
                 if of_symbols(&notice) {
                     write(notice);
                 }
             });
-            (Progress::FilterStatuses(self.has_few_symbols(group)), 0)
+            let version = reached.unwrap_or(self.statuses.version);
+            let of_symbols = self.has_few_symbols(group);
+            (Progress::FilterStatuses(version, of_symbols), 0)
         } else if let changes = self.restored_to_send(key, seq)
             && !changes.is_empty()
         {

@@ -17,6 +17,10 @@ const RESTARTED: &str = "from before a restart";
 /// sent the status of sources only, because one event per symbol would be a flood.
 const MAX_STATUS_SYMBOLS: usize = MAX_FILTER_ENTRIES;
 
+/// Maximum number of symbols with a state of their own in one payload: about 64 KiB. The others follow
+/// in the next payloads.
+const MAX_CHANGED_SYMBOLS: usize = 500;
+
 impl<S: Sink> Lane<S> {
     /// Checks whether a group has so few symbols that their states are sent singly.
     pub(super) fn has_few_symbols(&self, group: GroupId) -> bool {
@@ -68,12 +72,13 @@ impl<S: Sink> Lane<S> {
 
     /// Writes the status changes after a version: of sources and their symbols, and of symbols
     /// with a state of their own. For a new stream (`None`), writes every status that is not live.
+    /// Returns the version that the stream has reached if there is more to write.
     pub(super) fn write_status_changes(
         &self,
         sent_version: Option<u64>,
         (key, seq): (Key, Seq),
         write: &mut impl FnMut(Notice<'_>),
-    ) {
+    ) -> Option<u64> {
         let stream = &self.streams[key];
         let (group, market) = (stream.slot.group, self.replica.market());
         // The reader still shows the price from before the restart. It is told later. A new stream is
@@ -105,7 +110,10 @@ impl<S: Sink> Lane<S> {
         let changed = changed.filter(|(source, status)| {
             filter.matches(&status.symbol) && self.belongs_to(status, *source)
         });
-        for (source, status) in changed.take(MAX_STATUS_SYMBOLS) {
+        let mut changed = changed.peekable();
+        let mut reached = None;
+        for (source, status) in changed.by_ref().take(MAX_CHANGED_SYMBOLS) {
+            reached = Some(status.version);
             let notice = self.statuses.symbol_status(source, status);
             match (&notice, self.listed_id(&status.symbol)) {
                 (Notice::SymbolStatus { state, .. }, Some(id)) if *state == State::Live => {
@@ -118,11 +126,13 @@ impl<S: Sink> Lane<S> {
                 _ => write(notice),
             }
         }
+        let has_more = changed.peek().is_some();
         if sent_version.is_none() {
             for id in self.symbols_of(SourceId::UNKNOWN, group) {
                 write(self.restored_status(id));
             }
         }
+        reached.filter(|_| has_more)
     }
 
     /// Returns the symbols of a source that a group wants. If the group wants too many symbols for

@@ -64,7 +64,7 @@ impl Harness {
 }
 
 /// Takes the events: `A=2` for a tick, `A live` for a status, `feed down`, `A gone`.
-fn events(reader: &Reader) -> Vec<String> {
+pub(super) fn events(reader: &Reader) -> Vec<String> {
     let received = std::mem::take(&mut reader.0.borrow_mut().received);
     let event = |block: &str| {
         let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));

@@ -1,0 +1,130 @@
+//! However many symbols have a state of their own, each state is sent.
+
+use tickcast_core::{SourceStatus, State, Time};
+
+use super::restored::events;
+use super::*;
+use crate::sources::{VersionedStatus, VersionedSymbolStatus};
+use crate::subscription::Edit;
+
+const SYMBOLS: usize = 1200;
+
+/// Returns a market with many symbols of one source, which is live.
+fn market() -> Harness {
+    let harness = Harness::new(Limits::default());
+    for n in 0..SYMBOLS {
+        harness.tick(&format!("S{n:04}"), 1);
+    }
+    harness
+}
+
+impl Harness {
+    /// Sets the state of each symbol, one after the other. The first change has the version `from`.
+    fn set_each_symbol(&mut self, from: u64, state: State) {
+        let symbols = (0..SYMBOLS).map(|n| VersionedSymbolStatus {
+            symbol: Symbol::new(&format!("S{n:04}")).unwrap(),
+            state,
+            since: Time::default(),
+            reason: None,
+            // The order of the versions is not that of the names.
+            version: from + ((n * 7) % SYMBOLS) as u64,
+        });
+        let status = SourceStatus {
+            source: "feed".to_owned(),
+            state: State::Live,
+            since: Time::default(),
+            reason: None,
+        };
+        let status = VersionedStatus {
+            status,
+            version: 1,
+            symbols: symbols.collect(),
+        };
+        let (version, now) = (from + SYMBOLS as u64 - 1, self.now);
+        self.lane.update_statuses(vec![status], version, now);
+    }
+
+    fn resumable(&mut self, symbols: &str) -> (Key, Reader) {
+        let head = (self.log.read(|log| log.cursor().epoch), self.log.head());
+        let options = session_options(1, Mode::Latest, Duration::from_secs(3600));
+        self.open(subscribe(symbols).resumable(options, head))
+    }
+}
+
+/// Checks that the events tell this state of each symbol once.
+fn assert_told(events: &[String], state: &str) {
+    let suffix = format!(" {state}");
+    let told = events
+        .iter()
+        .filter_map(|event| event.strip_suffix(&suffix));
+    let mut told: Vec<_> = told.filter(|name| *name != "feed").collect();
+    told.sort_unstable();
+    let expected: Vec<_> = (0..SYMBOLS).map(|n| format!("S{n:04}")).collect();
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_stream_is_told_in_several_payloads() {
+    let mut harness = market();
+    harness.flush();
+    let (_, reader) = harness.resumable("*");
+    events(&reader);
+    reader.0.borrow_mut().max_payload_bytes = 0;
+    for (from, state) in [(2, "down"), (5000, "live"), (9000, "down")] {
+        let to = if state == "live" {
+            State::Live
+        } else {
+            State::Down
+        };
+        harness.set_each_symbol(from, to);
+        assert_told(&events(&reader), state);
+    }
+    assert!(reader.0.borrow().max_payload_bytes < 72 << 10);
+}
+
+#[test]
+fn a_slow_stream_is_told_the_rest_when_it_reads_again() {
+    let mut harness = market();
+    harness.flush();
+    let (key, reader) = harness.resumable("*");
+    events(&reader);
+    reader.0.borrow_mut().remaining_writes = Some(1);
+    harness.set_each_symbol(2, State::Down);
+    let mut told = events(&reader);
+    assert!(told.len() < SYMBOLS);
+    reader.0.borrow_mut().remaining_writes = None;
+    reader.stop(false);
+    harness.lane.ready(key, harness.now);
+    told.extend(events(&reader));
+    assert_told(&told, "down");
+}
+
+#[test]
+fn a_new_stream_is_told_before_its_ticks() {
+    let mut harness = market();
+    harness.flush();
+    harness.set_each_symbol(2, State::Down);
+    let (_, reader) = harness.resumable("*");
+    let events = events(&reader);
+    assert_told(&events, "down");
+    let first_tick = events.iter().position(|event| event.contains('='));
+    assert_eq!(first_tick, Some(SYMBOLS));
+}
+
+#[test]
+fn a_changed_filter_is_told_before_its_ticks() {
+    let mut harness = market();
+    harness.flush();
+    harness.set_each_symbol(2, State::Down);
+    let (_, reader) = harness.resumable("X");
+    assert!(events(&reader).is_empty());
+    let edit = Edit {
+        set: Some(Filter::all()),
+        ..Edit::default()
+    };
+    assert!(change(&mut harness.lane, StreamId::of(1), edit, harness.now).is_some());
+    let events = events(&reader);
+    assert_told(&events, "down");
+    let first_tick = events.iter().position(|event| event.contains('='));
+    assert_eq!(first_tick, Some(SYMBOLS));
+}
