@@ -75,7 +75,7 @@ pub(super) async fn serve_http(
     let socket = TokioIo::new(PrefixedIo::new(read, socket));
     let connection = watcher.watch(builder.serve_connection(socket, service).into_owned());
     tokio::select! {
-        // Something for the connection has come more often.
+        // The connection has something to do more often than the timer.
         biased;
         ended = connection => if let Err(error) = ended {
             tracing::debug!(error, "a connection failed");

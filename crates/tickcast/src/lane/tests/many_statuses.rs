@@ -1,8 +1,8 @@
 //! However many symbols have a state of their own, each state is sent.
 
-use tickcast_core::{SourceStatus, State, Time};
+use tickcast_core::{State, Time};
 
-use super::restored::events;
+use super::restored::{events, feed};
 use super::*;
 use crate::sources::{VersionedStatus, VersionedSymbolStatus};
 use crate::subscription::Edit;
@@ -11,10 +11,11 @@ const SYMBOLS: usize = 1200;
 
 /// Returns a market with many symbols of one source, which is live.
 fn market() -> Harness {
-    let harness = Harness::new(Limits::default());
+    let mut harness = Harness::new(Limits::default());
     for n in 0..SYMBOLS {
         harness.tick(&format!("S{n:04}"), 1);
     }
+    harness.flush();
     harness
 }
 
@@ -29,25 +30,12 @@ impl Harness {
             // The order of the versions is not that of the names.
             version: from + ((n * 7) % SYMBOLS) as u64,
         });
-        let status = SourceStatus {
-            source: "feed".to_owned(),
-            state: State::Live,
-            since: Time::default(),
-            reason: None,
-        };
         let status = VersionedStatus {
-            status,
-            version: 1,
             symbols: symbols.collect(),
+            ..feed(1, State::Live)
         };
         let (version, now) = (from + SYMBOLS as u64 - 1, self.now);
         self.lane.update_statuses(vec![status], version, now);
-    }
-
-    fn resumable(&mut self, symbols: &str) -> (Key, Reader) {
-        let head = (self.log.read(|log| log.cursor().epoch), self.log.head());
-        let options = session_options(1, Mode::Latest, Duration::from_secs(3600));
-        self.open(subscribe(symbols).resumable(options, head))
     }
 }
 
@@ -66,8 +54,7 @@ fn assert_told(events: &[String], state: &str) {
 #[test]
 fn a_stream_is_told_in_several_payloads() {
     let mut harness = market();
-    harness.flush();
-    let (_, reader) = harness.resumable("*");
+    let (_, reader) = harness.read("*", Mode::Latest, None);
     events(&reader);
     reader.0.borrow_mut().max_payload_bytes = 0;
     for (from, state) in [(2, "down"), (5000, "live"), (9000, "down")] {
@@ -85,8 +72,7 @@ fn a_stream_is_told_in_several_payloads() {
 #[test]
 fn a_slow_stream_is_told_the_rest_when_it_reads_again() {
     let mut harness = market();
-    harness.flush();
-    let (key, reader) = harness.resumable("*");
+    let (key, reader) = harness.read("*", Mode::Latest, None);
     events(&reader);
     reader.0.borrow_mut().remaining_writes = Some(1);
     harness.set_each_symbol(2, State::Down);
@@ -102,9 +88,8 @@ fn a_slow_stream_is_told_the_rest_when_it_reads_again() {
 #[test]
 fn a_new_stream_is_told_before_its_ticks() {
     let mut harness = market();
-    harness.flush();
     harness.set_each_symbol(2, State::Down);
-    let (_, reader) = harness.resumable("*");
+    let (_, reader) = harness.read("*", Mode::Latest, None);
     let events = events(&reader);
     assert_told(&events, "down");
     let first_tick = events.iter().position(|event| event.contains('='));
@@ -114,9 +99,8 @@ fn a_new_stream_is_told_before_its_ticks() {
 #[test]
 fn a_changed_filter_is_told_before_its_ticks() {
     let mut harness = market();
-    harness.flush();
     harness.set_each_symbol(2, State::Down);
-    let (_, reader) = harness.resumable("X");
+    let (_, reader) = harness.read("X", Mode::Latest, None);
     assert!(events(&reader).is_empty());
     let edit = Edit {
         set: Some(Filter::all()),

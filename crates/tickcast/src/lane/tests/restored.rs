@@ -32,22 +32,11 @@ fn restarted(symbols: &[&str]) -> Harness {
 
 impl Harness {
     fn statuses(&mut self, version: u64, state: State) {
-        let status = SourceStatus {
-            source: "feed".to_owned(),
-            state,
-            since: Time::default(),
-            reason: None,
-        };
-        let status = VersionedStatus {
-            status,
-            version,
-            symbols: Vec::new(),
-        };
-        let now = self.now;
+        let (status, now) = (feed(version, state), self.now);
         self.lane.update_statuses(vec![status], version, now);
     }
 
-    fn read(&mut self, filter: &str, mode: Mode, rate: Option<f64>) -> (Key, Reader) {
+    pub(super) fn read(&mut self, filter: &str, mode: Mode, rate: Option<f64>) -> (Key, Reader) {
         let head = (self.log.read(|log| log.cursor().epoch), self.log.head());
         let mut subscription = subscribe(filter);
         if let Some(rate) = rate {
@@ -60,6 +49,20 @@ impl Harness {
     fn remove(&self, symbol: &str) {
         let symbol = Symbol::new(symbol).unwrap();
         assert!(self.log.remove(&symbol, Now::default()).unwrap().0);
+    }
+}
+
+/// Returns the status of a source whose symbols have no states of their own.
+pub(super) fn feed(version: u64, state: State) -> VersionedStatus {
+    VersionedStatus {
+        status: SourceStatus {
+            source: "feed".to_owned(),
+            state,
+            since: Time::default(),
+            reason: None,
+        },
+        version,
+        symbols: Vec::new(),
     }
 }
 
