@@ -8,6 +8,7 @@ mod instructions;
 mod runner;
 mod servers;
 mod table;
+mod training;
 
 use anyhow::{Context, Result};
 
@@ -23,6 +24,13 @@ const ROUNDS: usize = 5;
 /// The argument for a comparison of two builds.
 const AGAINST: &str = "against";
 
+/// Builds the program as it is released, and says where it is.
+pub(crate) fn dist() -> Result<()> {
+    let program = training::build()?.join("tickcast");
+    println!("{}", program.display());
+    Ok(())
+}
+
 /// Measures the servers. Arguments: names of cases (default: all) and `--rounds N`. Or
 /// `instructions`. Or `against`, a commit, and the arguments of either.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -33,14 +41,15 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         return against::run(rest);
     }
     let (rounds, selected) = arguments::parse(arguments, "--rounds", ROUNDS)?;
-    let mut runner = Runner::build()?;
     if rounds == 0 {
+        let runner = Runner::build()?;
         println!(
             "{}",
             instructions::table(&runner.programs)?.unwrap_or_default()
         );
         return Ok(());
     }
+    let mut runner = training::released()?;
     runner.nchan = servers::nchan::is_installed();
     runner.durable_streams = servers::durable_streams::is_installed();
 

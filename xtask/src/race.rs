@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::workspace::{cargo, root, target};
+use crate::workspace::{cargo, host, root, target};
 
 /// The tests that are run, as arguments of `cargo test`: of the parts that many threads read without a
 /// lock. How lanes are woken has a model (`models`).
@@ -58,6 +58,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 /// Returns the command that runs tests. The sanitizer is a flag of nightly compilers, but the
 /// library that it needs comes with a stable toolchain, too.
 fn tested(host: &str, suppressions: &Path) -> Result<Command> {
+    // With a target of their own, build scripts and macros are not instrumented.
     let mut command = cargo(&["test", "--quiet", "--target", host]);
     command
         .args(TESTS)
@@ -76,13 +77,4 @@ fn tested(host: &str, suppressions: &Path) -> Result<Command> {
 
 fn race_target() -> Result<PathBuf> {
     Ok(target()?.join("race"))
-}
-
-/// Returns the name of the platform. With a target of their own, build scripts and macros are not
-/// instrumented.
-fn host() -> Result<String> {
-    let output = Command::new("rustc").arg("-vV").output()?;
-    let text = String::from_utf8(output.stdout)?;
-    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
-    Ok(host.context("rustc does not name its platform")?.to_owned())
 }

@@ -40,3 +40,11 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     command.args(arguments);
     command
 }
+
+/// Returns the name of this platform, as Cargo's `--target` takes it.
+pub(crate) fn host() -> Result<String> {
+    let output = Command::new("rustc").arg("-vV").output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.context("rustc does not name its platform")?.to_owned())
+}

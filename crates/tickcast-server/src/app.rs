@@ -6,10 +6,11 @@ use axum::Router;
 use axum::http::{HeaderName, Method, header};
 use tickcast::Hub;
 use tickcast::http::Problem;
+use tower::util::MapResponseLayer;
 use tower_http::cors::{Any, CorsLayer};
 
 use crate::access::{AccessSettings, Origins};
-use crate::{access, api, page, slashes};
+use crate::{access, api, page, security_headers, slashes};
 
 /// Returns all routes of the public listener: those for readers, `publishers`, the probes and the
 /// pages.
@@ -33,7 +34,7 @@ pub(crate) fn router(
         .merge(api)
         .fallback(slashes::fallback)
         .method_not_allowed_fallback(|| async { Problem::no_method() })
-        .layer(cors)
+        .layer((MapResponseLayer::new(security_headers::add), cors))
 }
 
 /// Returns the CORS rules. Any page may read a stream, resume a stream, and change or end a stream

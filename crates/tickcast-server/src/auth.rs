@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::body::Body;
+use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use subtle::Choice;
 use tickcast::access::Grant;
 use tickcast::http::Problem;
+use tower_http::validate_request::{ValidateRequest, ValidateRequestHeaderLayer};
 
 use crate::cli::LogFormat;
 use crate::secret::SecretHash;
@@ -27,7 +28,8 @@ pub(crate) struct PublishToken {
 }
 
 /// All tokens of publishers. No token is ever logged.
-pub(crate) struct PublishTokens(Vec<PublishToken>);
+#[derive(Clone)]
+pub(crate) struct PublishTokens(Arc<[PublishToken]>);
 
 impl PublishToken {
     /// Makes a token for everything.
@@ -64,8 +66,8 @@ impl PublishToken {
 }
 
 impl PublishTokens {
-    pub(crate) const fn new(tokens: Vec<PublishToken>) -> Self {
-        Self(tokens)
+    pub(crate) fn new(tokens: Vec<PublishToken>) -> Self {
+        Self(tokens.into())
     }
 
     /// Returns the token that the request presents. The comparison takes the same time for every
@@ -90,26 +92,31 @@ impl PublishTokens {
     }
 }
 
-/// Adds a check to the routes of `router`: only requests with a token reach the routes.
-pub(crate) fn require(tokens: PublishTokens, router: Router) -> Router {
-    router.route_layer(middleware::from_fn_with_state(Arc::new(tokens), check))
+impl ValidateRequest<Body> for PublishTokens {
+    type ResponseBody = Body;
+
+    /// Adds the grant of the presented token to the request.
+    ///
+    /// # Errors
+    /// If no token is presented, or a wrong one. The error is the response.
+    fn validate(&mut self, request: &mut Request) -> Result<(), Response> {
+        if let Some(token) = self.find(request.headers()) {
+            if let Some(grant) = &token.grant {
+                request.extensions_mut().insert(grant.clone());
+            }
+            return Ok(());
+        }
+        // The request body is not read. The response is sent at once, and the server makes sure that
+        // the client receives the response.
+        let problem = Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "publishing needs `Authorization: Bearer <publish token>`",
+        );
+        Err(([(header::WWW_AUTHENTICATE, "Bearer")], problem).into_response())
+    }
 }
 
-async fn check(
-    State(tokens): State<Arc<PublishTokens>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    if let Some(token) = tokens.find(request.headers()) {
-        let grant = token.grant.clone();
-        grant.map(|grant| request.extensions_mut().insert(grant));
-        return next.run(request).await;
-    }
-    // The request body is not read. The response is sent at once, and the server makes sure that
-    // the client receives the response.
-    let problem = Problem::new(
-        StatusCode::UNAUTHORIZED,
-        "publishing needs `Authorization: Bearer <publish token>`",
-    );
-    ([(header::WWW_AUTHENTICATE, "Bearer")], problem).into_response()
+/// Adds a check to the routes of `router`: only requests with a token reach the routes.
+pub(crate) fn require(tokens: PublishTokens, router: Router) -> Router {
+    router.route_layer(ValidateRequestHeaderLayer::custom(tokens))
 }

@@ -101,8 +101,7 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     }
     let app = app::router(&hub, publishers, settings.access, settings.origins);
     let proxies = settings.addresses.proxy_protocol_from().to_vec();
-    let app = client_address::add(app, settings.addresses)
-        .layer(MapResponseLayer::new(security_headers::add));
+    let app = client_address::add(app, settings.addresses);
 
     let drain = settings.drain.0;
     let addresses = [public.local_addr().ok(), private.local_addr().ok()];

@@ -83,6 +83,9 @@ pub fn serve<L: Listener>(listener: L, app: Router) -> Serve<L> {
     }
 }
 
+/// Maximum write timeout: a year. A later time is not one that a clock can show.
+const MAX_WRITE_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// An application and the listener that serves the application. Returned by
 /// [`serve`](crate::serve()). Await it to serve; it ends after the shutdown.
 #[must_use = "nothing is served until the value is awaited"]
@@ -137,9 +140,10 @@ impl<L: Listener, F> Serve<L, F> {
     /// [hub](crate::HubBuilder::write_timeout) handles the write timeout of direct streams itself.
     ///
     /// The same time limits how long a peer may send nothing of a request body before the body
-    /// breaks off. Default: 30 s ([`DEFAULT_WRITE_TIMEOUT`](Serve::DEFAULT_WRITE_TIMEOUT)).
-    pub const fn write_timeout(mut self, timeout: Duration) -> Self {
-        self.write_timeout = timeout;
+    /// breaks off. Default: 30 s ([`DEFAULT_WRITE_TIMEOUT`](Serve::DEFAULT_WRITE_TIMEOUT)). More than
+    /// a year (365 days) counts as a year.
+    pub fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.write_timeout = timeout.min(MAX_WRITE_TIMEOUT);
         self
     }
 

@@ -14,7 +14,7 @@ use crate::workspace::{build_dist, root, target};
 pub(super) struct Runner {
     /// The folder of this tree's programs.
     pub(super) programs: PathBuf,
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// Whether nchan is installed and can be measured.
     pub(super) nchan: bool,
     /// Whether the server of the crate `durable-streams` is installed.
@@ -22,11 +22,14 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    /// Builds the measured programs.
+    /// Builds the measured programs, all in the same way.
     pub(super) fn build() -> Result<Self> {
-        let root = root()?;
-        std::env::set_current_dir(&root)?;
-        let programs = build_dist(&["tickcast-server", "peers"])?;
+        std::env::set_current_dir(root()?)?;
+        Self::of(build_dist(&["tickcast-server", "peers"])?)
+    }
+
+    /// Measures the programs of a folder.
+    pub(super) fn of(programs: PathBuf) -> Result<Self> {
         let folder = target()?.join("bench");
         std::fs::create_dir_all(&folder)?;
         Ok(Self {
@@ -51,7 +54,12 @@ impl Runner {
     /// Returns the report of the load.
     pub(super) fn measure(&self, case: &Case, kind: ServerKind, programs: &Path) -> Result<Value> {
         let server = servers::start(kind, case.server, programs, &self.folder)?;
-        let mut load = self.load(&server);
+        self.report(case, &server)
+    }
+
+    /// Puts a server under load. Returns the report of the load.
+    pub(super) fn report(&self, case: &Case, server: &Server) -> Result<Value> {
+        let mut load = self.load(server);
         let output = load.args(case.load.split(' ')).output()?;
         if !output.status.success() {
             bail!("{}", String::from_utf8_lossy(&output.stderr).trim());

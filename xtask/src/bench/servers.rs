@@ -26,7 +26,10 @@ pub(super) fn start(
     folder: &Path,
 ) -> Result<Server> {
     match kind {
-        ServerKind::Tickcast => tickcast(programs, arguments),
+        ServerKind::Tickcast => {
+            let arguments: Vec<_> = arguments.split_whitespace().collect();
+            tickcast(programs, "none", &arguments)
+        }
         ServerKind::Floor => peer(&programs.join("floor")),
         ServerKind::Textbook => peer(&programs.join("textbook")),
         ServerKind::Nchan => nchan::start(folder),
@@ -34,13 +37,14 @@ pub(super) fn start(
     }
 }
 
-fn tickcast(programs: &Path, arguments: &str) -> Result<Server> {
+/// Starts tickcast with a source.
+pub(super) fn tickcast(programs: &Path, source: &str, arguments: &[&str]) -> Result<Server> {
     let (address, admin) = (free_address()?, free_address()?);
     let mut command = pinned(0, &programs.join("tickcast"));
     command.args([
         "serve",
         "--source",
-        "none",
+        source,
         "--publish-token",
         TOKEN,
         "--drain",
@@ -48,7 +52,7 @@ fn tickcast(programs: &Path, arguments: &str) -> Result<Server> {
     ]);
     command
         .args(["--listen", &address, "--admin", &admin])
-        .args(arguments.split_whitespace())
+        .args(arguments)
         .stderr(Stdio::null());
     Server::running(command.spawn()?, &address, &["--token", TOKEN])
 }

@@ -68,7 +68,10 @@ fn decimal(text: &str, max_digits: usize) -> Result<Price, PriceError> {
     if significant as i64 + spare - scale as i64 > MAX_WHOLE_DIGITS {
         return Err(PriceError::TooManyDigits);
     }
-    let digits = digits * U256::new(10).pow(spare as u32);
+    let digits = match spare {
+        0 => digits,
+        spare => digits * U256::new(10).pow(spare as u32),
+    };
     Ok(Price {
         digits,
         scale: scale as u8,

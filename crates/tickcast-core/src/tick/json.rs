@@ -131,6 +131,10 @@ impl<'de> Visitor<'de> for Members<'_> {
 /// Sets one member from its JSON text, which is known to be valid JSON.
 fn member(fields: &mut TickFields, name: &str, raw: &str) -> Result<(), TickError> {
     match raw.as_bytes() {
+        // Without an escape, the text of a string is its value.
+        [b'"', text @ .., b'"'] if !text.contains(&b'\\') => {
+            fields.set(name, Value::Text(&raw[1..=text.len()]))
+        }
         [b'"', ..] => {
             let Name(text) =
                 serde_json::from_str(raw).map_err(|e| TickError::NotJson(e.to_string()))?;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{RawQuery, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tickcast_core::{RawTick, Rejected, Symbol, Tick, TickError, TickSplitter};
@@ -80,22 +80,20 @@ const SLICE_BYTES: usize = 8 << 10;
 ))]
 pub(super) async fn publish(
     State(desk): State<Arc<PublishState>>,
-    grant: Option<Extension<Grant>>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Result<Response, Problem> {
-    let grant = grant.as_deref();
-    let publisher = desk.publisher(query.as_deref(), grant)?;
-    let Some(coding) = Coding::of(&headers) else {
+    let (parts, body) = request.into_parts();
+    let (headers, grant) = (&parts.headers, parts.extensions.get::<Grant>());
+    let publisher = desk.publisher(parts.uri.query(), grant)?;
+    let Some(coding) = Coding::of(headers) else {
         body::discard_body(body).await;
         return Ok(Coding::refusal());
     };
     let hub = desk.publisher.hub();
     let room = coding.room(hub.answers());
     let ready = async {
-        let (items, room) = (items(&headers)?, room?);
-        Ok((items, room, desk.keys.claim(&headers, grant, hub).await?))
+        let (items, room) = (items(headers)?, room?);
+        Ok((items, room, desk.keys.claim(headers, grant, hub).await?))
     };
     let (items, room, claim) = match ready.await {
         Ok((items, room, Claimed::Open(claim))) => (items, room, claim),

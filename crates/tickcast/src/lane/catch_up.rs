@@ -128,7 +128,9 @@ impl<S: Sink> Lane<S> {
         self.complete_send(key, step, outcome, now)
     }
 
-    /// Records the outcome of a write of a payload. Returns whether the stream can accept more.
+    /// Records the outcome of a write of a payload. Returns whether the stream can accept more. A
+    /// stream with more statuses waits for its turn in
+    /// [`visit_for_statuses`](Self::visit_for_statuses).
     pub(super) fn complete_send(
         &mut self,
         key: Key,
@@ -144,6 +146,12 @@ impl<S: Sink> Lane<S> {
                 self.stats.sent(step.ticks, step.payload.len());
                 if step.progress == Some(Progress::Ready) {
                     self.use_settled_format(key);
+                }
+                let (version, session) = (self.statuses.version, &self.streams[key].session);
+                let session = session.as_ref();
+                if step.is_of_statuses() && session.is_some_and(|own| !own.has_statuses(version)) {
+                    self.status_visits.push(key);
+                    return false;
                 }
             }
             WriteOutcome::Refused => {

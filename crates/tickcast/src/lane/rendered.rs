@@ -19,6 +19,16 @@ pub(super) struct Rendered {
     pub(super) progress: Option<Progress>,
 }
 
+impl Rendered {
+    /// Checks whether the payload has the statuses of sources and symbols.
+    pub(super) const fn is_of_statuses(&self) -> bool {
+        matches!(
+            self.progress,
+            Some(Progress::Statuses(..) | Progress::FilterStatuses(..))
+        )
+    }
+}
+
 /// The position of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StreamPosition {

@@ -10,8 +10,9 @@ use super::{BatchWriter as _, GroupId, Key, Lane, Sink};
 const MAX_VISIT_BYTES: usize = 1 << 20;
 
 /// Maximum size of the payloads with statuses in one turn, in bytes, but for the last ones. If a source
-/// with many symbols changes its state, each stream is sent up to a thousand notices. Other work comes
-/// in between, so a stream may be sent later ticks first.
+/// with many symbols changes its state, each stream is sent a thousand notices. If many symbols change
+/// their own states, it is sent one payload after the other, each when it is its turn. Other work
+/// comes in between, so a stream may be sent later ticks first.
 const MAX_STATUS_BYTES: usize = 4 << 20;
 
 /// Number of streams that are visited for their statuses before the bytes are counted.

@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::Watcher;
+use tokio::task::unconstrained;
 use tower::ServiceExt;
 
 use super::context::ConnectionContext;
@@ -81,7 +82,8 @@ pub(super) async fn serve_http(
             tracing::debug!(error, "a connection failed");
         },
         // While a request runs, the deadline of that request applies instead.
-        () = endings.stuck(2 * stall) => tracing::debug!("a peer does not read the ends of its answers; the connection is closed"),
+        // A peer that keeps the connection busy must not keep this timer from being looked at.
+        () = unconstrained(endings.stuck(2 * stall)) => tracing::debug!("a peer does not read the ends of its answers; the connection is closed"),
     }
 }
 

@@ -13,6 +13,8 @@ const START: Duration = Duration::from_secs(10);
 /// A running server, stopped on drop.
 pub(in crate::bench) struct Server {
     child: Child,
+    /// The address on which the server listens.
+    pub(in crate::bench) address: String,
     /// The arguments of `tickcast bench` that depend on the server.
     pub(in crate::bench) arguments: Vec<String>,
 }
@@ -26,6 +28,7 @@ impl Server {
     pub(super) fn running(child: Child, address: &str, arguments: &[&str]) -> Result<Self> {
         let mut server = Self {
             child,
+            address: address.to_owned(),
             arguments: vec!["--url".to_owned(), format!("http://{address}")],
         };
         server
@@ -61,8 +64,12 @@ impl Drop for Server {
     }
 }
 
-/// Returns a command that runs on the core with this number.
+/// Returns a command that runs on the core with this number. Systems other than Linux cannot pin a
+/// program; nothing is measured there, but a profile is recorded.
 pub(in crate::bench) fn pinned(core: u32, program: &Path) -> Command {
+    if !cfg!(target_os = "linux") {
+        return Command::new(program);
+    }
     let mut command = Command::new("taskset");
     command.args(["-c", &core.to_string()]).arg(program);
     command

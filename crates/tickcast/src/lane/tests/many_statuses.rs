@@ -20,6 +20,13 @@ fn market() -> Harness {
 }
 
 impl Harness {
+    /// Sends all statuses, turn after turn.
+    fn tell_statuses(&mut self) {
+        while self.lane.has_status_visits() {
+            self.lane.visit_for_statuses(self.now);
+        }
+    }
+
     /// Sets the state of each symbol, one after the other. The first change has the version `from`.
     fn set_each_symbol(&mut self, from: u64, state: State) {
         let symbols = (0..SYMBOLS).map(|n| VersionedSymbolStatus {
@@ -81,6 +88,7 @@ fn a_slow_stream_is_told_the_rest_when_it_reads_again() {
     reader.0.borrow_mut().remaining_writes = None;
     reader.stop(false);
     harness.lane.ready(key, harness.now);
+    harness.tell_statuses();
     told.extend(events(&reader));
     assert_told(&told, "down");
 }
@@ -90,6 +98,7 @@ fn a_new_stream_is_told_before_its_ticks() {
     let mut harness = market();
     harness.set_each_symbol(2, State::Down);
     let (_, reader) = harness.read("*", Mode::Latest, None);
+    harness.tell_statuses();
     let events = events(&reader);
     assert_told(&events, "down");
     let first_tick = events.iter().position(|event| event.contains('='));
@@ -107,8 +116,33 @@ fn a_changed_filter_is_told_before_its_ticks() {
         ..Edit::default()
     };
     assert!(change(&mut harness.lane, StreamId::of(1), edit, harness.now).is_some());
+    harness.tell_statuses();
     let events = events(&reader);
     assert_told(&events, "down");
     let first_tick = events.iter().position(|event| event.contains('='));
     assert_eq!(first_tick, Some(SYMBOLS));
+}
+
+#[test]
+fn many_streams_are_told_of_many_symbols_in_turns() {
+    let mut harness = market();
+    let head = (Epoch::new(1), harness.log.head());
+    let readers: Vec<_> = (0..100)
+        .map(|id| {
+            let session = session_options(id, Mode::Latest, Duration::MAX);
+            let (_, reader) = harness.open(Subscription::default().resumable(session, head));
+            events(&reader);
+            reader
+        })
+        .collect();
+    harness.set_each_symbol(2, State::Down);
+    let sent = readers
+        .iter()
+        .map(|reader| reader.0.borrow().received.len())
+        .sum::<usize>();
+    assert!((1..7 << 20).contains(&sent), "{sent}");
+    harness.tell_statuses();
+    for reader in readers {
+        assert_told(&events(&reader), "down");
+    }
 }
