@@ -10,7 +10,7 @@ mod servers;
 mod table;
 mod training;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::workspace::root;
 use cases::CASES;
@@ -59,9 +59,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             .iter()
             .filter(|case| selected.is_empty() || selected.contains(&case.name))
         {
-            for kind in runner.measurable(case) {
-                let measured = runner.measure(case, kind, &runner.programs);
-                let report = measured.with_context(|| format!("{}, {kind:?}", case.name))?;
+            let servers = runner.measurable(case);
+            let servers: Vec<_> = servers
+                .map(|kind| (kind, runner.programs.as_path()))
+                .collect();
+            let reports_of_case = runner.measure(case, &servers)?;
+            for ((kind, _), report) in servers.into_iter().zip(reports_of_case) {
                 println!(
                     "round {round}  {:4} {:9} {}",
                     case.name,

@@ -15,24 +15,23 @@ use anyhow::{Context, Result, ensure};
 
 use crate::workspace::{cargo, host, target};
 
-/// What has run at all is not cold, however seldom it ran compared with the busiest loads.
-const NOT_COLD: &str = "-profile-summary-cold-count=0";
-
 /// How often each event counts that is seldom, but has to be fast: a tick that comes alone. The busiest
-/// loads have some million ticks, the lone ones a thousand.
-const SELDOM_WEIGHT: u32 = 1000;
+/// loops run some hundred million times, and a thousand ticks come alone.
+const SELDOM_WEIGHT: u32 = 100_000;
 
 /// Builds the program so that it records its profile. Returns the folder of the program.
 pub(crate) fn build_recording() -> Result<PathBuf> {
     let recorded = recorded()?;
     let flag = format!("-Cprofile-generate={}", recorded.display());
-    build("recording", &[flag])
+    build("recording", &flag)
 }
 
 /// Builds the program with its recorded profile. Returns the folder of the program.
 pub(crate) fn build_profiled() -> Result<PathBuf> {
-    let flag = format!("-Cprofile-use={}", merged()?.display());
-    build("profiled", &[flag, format!("-Cllvm-args={NOT_COLD}")])
+    build(
+        "profiled",
+        &format!("-Cprofile-use={}", merged()?.display()),
+    )
 }
 
 /// Returns the folder of what is done seldom.
@@ -129,13 +128,13 @@ fn llvm_profdata() -> Result<PathBuf> {
     Ok(own.join("bin").join("llvm-profdata"))
 }
 
-fn build(kind: &str, flags: &[String]) -> Result<PathBuf> {
+fn build(kind: &str, flag: &str) -> Result<PathBuf> {
     let (folder, host) = (folder()?.join(kind), host()?);
     // With a target of their own, build scripts and macros are not profiled.
     let mut build = cargo(&["build", "--profile", "dist", "--locked", "--target", &host]);
     build
         .args(["--package", "tickcast-server"])
-        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
+        .env("CARGO_ENCODED_RUSTFLAGS", flag)
         .env("CARGO_TARGET_DIR", &folder);
     let built = build.status().context("cannot build")?;
     ensure!(built.success(), "tickcast-server does not build");

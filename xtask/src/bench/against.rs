@@ -65,10 +65,9 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
             // The order changes with every pair, so that no build profits from the state that the
             // first build leaves behind.
             let order = if pair % 2 == 0 { [1, 0] } else { [0, 1] };
-            for index in order {
-                let report = runner
-                    .measure(case, ServerKind::Tickcast, builds[index])
-                    .context(case.name)?;
+            let servers = order.map(|index| (ServerKind::Tickcast, builds[index]));
+            let measured = runner.measure(case, &servers)?;
+            for (index, report) in order.into_iter().zip(measured) {
                 let name = [revision.as_str(), "this"][index];
                 println!(
                     "pair {pair}  {:4} {name:9} {}",

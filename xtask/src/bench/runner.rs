@@ -1,14 +1,18 @@
 //! The measured programs, and the measurement of one server under one load.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::cases::{Case, ServerKind};
 use super::servers::{self, Server, pinned};
 use crate::workspace::{build_dist, root, target};
+
+/// The time between two ticks of a load of single ticks.
+const SINGLE_TICKS: Duration = Duration::from_secs(1);
 
 /// The measured programs, and the folder for the files of their servers.
 pub(super) struct Runner {
@@ -50,21 +54,43 @@ impl Runner {
         })
     }
 
-    /// Starts the server from the folder `programs` on one core, and the load on the other core.
-    /// Returns the report of the load.
-    pub(super) fn measure(&self, case: &Case, kind: ServerKind, programs: &Path) -> Result<Value> {
-        let server = servers::start(kind, case.server, programs, &self.folder)?;
-        self.report(case, &server)
+    /// Starts each server from its folder of programs on one core, and its load on the other core.
+    /// Returns the reports of the loads.
+    pub(super) fn measure(
+        &self,
+        case: &Case,
+        servers: &[(ServerKind, &Path)],
+    ) -> Result<Vec<Value>> {
+        let starts = servers.iter().map(|(kind, programs)| {
+            let server = servers::start(*kind, case.server, programs, &self.folder);
+            server.with_context(|| format!("{}, {kind:?}", case.name))
+        });
+        if case.is_measured_together() {
+            let servers: Vec<_> = starts.collect::<Result<_>>()?;
+            return self.reports(case, &servers);
+        }
+        starts.map(|server| self.report(case, &server?)).collect()
+    }
+
+    /// Puts the servers under load at the same time. The ticks of one are due between those of the
+    /// others.
+    fn reports(&self, case: &Case, servers: &[Server]) -> Result<Vec<Value>> {
+        let mut loads = Vec::new();
+        for server in servers {
+            let mut load = self.load(server);
+            load.args(case.load.split(' '));
+            load.stdout(Stdio::piped()).stderr(Stdio::piped());
+            loads.push(load.spawn()?);
+            std::thread::sleep(SINGLE_TICKS / u32::try_from(servers.len())?);
+        }
+        let loads = loads.into_iter();
+        loads.map(|load| read(&load.wait_with_output()?)).collect()
     }
 
     /// Puts a server under load. Returns the report of the load.
     pub(super) fn report(&self, case: &Case, server: &Server) -> Result<Value> {
         let mut load = self.load(server);
-        let output = load.args(case.load.split(' ')).output()?;
-        if !output.status.success() {
-            bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
-        }
-        Ok(serde_json::from_slice(&output.stdout)?)
+        read(&load.args(case.load.split(' ')).output()?).context(case.name)
     }
 
     /// Returns the command that puts a server under load, from the second core.
@@ -75,4 +101,12 @@ impl Runner {
             .args(&server.arguments);
         command
     }
+}
+
+/// Reads the report of a load.
+fn read(output: &Output) -> Result<Value> {
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
 }

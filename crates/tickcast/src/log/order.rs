@@ -128,6 +128,10 @@ impl Order {
 
     /// Returns those of the `listening` lanes that the entries after `from`, up to `head`, wake.
     fn woken(&self, listening: Lanes, (from, head): (Seq, Seq)) -> Lanes {
+        let mut woken = self.interest.woken_by_everything(listening);
+        if woken == listening {
+            return woken;
+        }
         let start = self.tape.start();
         let room = match start > Seq::ZERO {
             // The tape is as full as its entries and their bytes allow.
@@ -139,7 +143,6 @@ impl Order {
             // No lane falls far behind.
             return listening;
         }
-        let mut woken = self.interest.woken_by_everything(listening);
         let mut at = from;
         while at < head && woken != listening {
             let Some(run) = self.tape.visible_run(at) else {
