@@ -1,5 +1,6 @@
 //! The project's tasks. `cargo xtask test` runs all checks, and `cargo xtask bench` runs all
-//! measurements. `cargo xtask dist` builds the program as it is released. `cargo xtask ledger` injects faults into a server and checks its guarantees.
+//! measurements. `cargo xtask dist` builds the program as it is released. `cargo xtask ledger` injects
+//! faults into a server and checks its guarantees.
 //! `cargo xtask attack` attacks a server and measures the effect on other clients.
 //! `cargo xtask fuzz` runs the parsers on inputs that are searched for. `cargo xtask race` runs tests
 //! with threads under ThreadSanitizer.

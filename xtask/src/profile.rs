@@ -52,7 +52,8 @@ pub(crate) fn record(
     record: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
     let mut hasher = DefaultHasher::new();
-    (fs::read(program)?, format!("{loads:?}")).hash(&mut hasher);
+    let loads = format!("{loads:?}");
+    (fs::read(program)?, loads, SELDOM_WEIGHT).hash(&mut hasher);
     let identity = format!("{:016x}", hasher.finish());
     let recorded_with = folder()?.join("recorded-with");
     if fs::read_to_string(&recorded_with).is_ok_and(|known| known == identity) {

@@ -83,7 +83,7 @@ pub fn serve<L: Listener>(listener: L, app: Router) -> Serve<L> {
     }
 }
 
-/// Maximum write timeout: a year. A later time is not one that a clock can show.
+/// Maximum write timeout: a year. Far longer times do not fit into the clock.
 const MAX_WRITE_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// An application and the listener that serves the application. Returned by
@@ -142,8 +142,11 @@ impl<L: Listener, F> Serve<L, F> {
     /// The same time limits how long a peer may send nothing of a request body before the body
     /// breaks off. Default: 30 s ([`DEFAULT_WRITE_TIMEOUT`](Serve::DEFAULT_WRITE_TIMEOUT)). More than
     /// a year (365 days) counts as a year.
-    pub fn write_timeout(mut self, timeout: Duration) -> Self {
-        self.write_timeout = timeout.min(MAX_WRITE_TIMEOUT);
+    pub const fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.write_timeout = match timeout.as_secs() < MAX_WRITE_TIMEOUT.as_secs() {
+            true => timeout,
+            false => MAX_WRITE_TIMEOUT,
+        };
         self
     }
 

@@ -61,20 +61,27 @@ impl Runner {
         case: &Case,
         servers: &[(ServerKind, &Path)],
     ) -> Result<Vec<Value>> {
+        let name = |kind: &ServerKind| format!("{}, {kind:?}", case.name);
         let starts = servers.iter().map(|(kind, programs)| {
             let server = servers::start(*kind, case.server, programs, &self.folder);
-            server.with_context(|| format!("{}, {kind:?}", case.name))
+            server.with_context(|| name(kind))
         });
         if case.is_measured_together() {
-            let servers: Vec<_> = starts.collect::<Result<_>>()?;
-            return self.reports(case, &servers);
+            let running: Vec<_> = starts.collect::<Result<_>>()?;
+            let named = self.reports(case, &running)?.into_iter().zip(servers);
+            return named
+                .map(|(report, (kind, _))| report.with_context(|| name(kind)))
+                .collect();
         }
-        starts.map(|server| self.report(case, &server?)).collect()
+        let named = starts.zip(servers);
+        named
+            .map(|(server, (kind, _))| self.report(case, &server?).with_context(|| name(kind)))
+            .collect()
     }
 
     /// Puts the servers under load at the same time. The ticks of one are due between those of the
     /// others.
-    fn reports(&self, case: &Case, servers: &[Server]) -> Result<Vec<Value>> {
+    fn reports(&self, case: &Case, servers: &[Server]) -> Result<Vec<Result<Value>>> {
         let mut loads = Vec::new();
         for server in servers {
             let mut load = self.load(server);
@@ -84,13 +91,13 @@ impl Runner {
             std::thread::sleep(SINGLE_TICKS / u32::try_from(servers.len())?);
         }
         let loads = loads.into_iter();
-        loads.map(|load| read(&load.wait_with_output()?)).collect()
+        Ok(loads.map(|load| read(&load.wait_with_output()?)).collect())
     }
 
     /// Puts a server under load. Returns the report of the load.
     pub(super) fn report(&self, case: &Case, server: &Server) -> Result<Value> {
         let mut load = self.load(server);
-        read(&load.args(case.load.split(' ')).output()?).context(case.name)
+        read(&load.args(case.load.split(' ')).output()?)
     }
 
     /// Returns the command that puts a server under load, from the second core.

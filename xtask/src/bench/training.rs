@@ -111,7 +111,7 @@ fn load(runner: &Runner, case: &Case, arguments: &[&str]) -> Result<()> {
     let own = case.server.split_whitespace();
     let arguments: Vec<_> = own.chain(arguments.iter().copied()).collect();
     let server = servers::tickcast(&runner.programs, "none", &arguments)?;
-    runner.report(case, &server)?;
+    runner.report(case, &server).context(case.name)?;
     Ok(())
 }
 

@@ -58,6 +58,13 @@ fn assert_told(events: &[String], state: &str) {
     assert_eq!(told, expected);
 }
 
+/// Checks that the events first tell that each symbol is down, and then have the ticks.
+fn assert_down_before_ticks(events: &[String]) {
+    assert_told(events, "down");
+    let first_tick = events.iter().position(|event| event.contains('='));
+    assert_eq!(first_tick, Some(SYMBOLS));
+}
+
 #[test]
 fn a_stream_is_told_in_several_payloads() {
     let mut harness = market();
@@ -99,10 +106,7 @@ fn a_new_stream_is_told_before_its_ticks() {
     harness.set_each_symbol(2, State::Down);
     let (_, reader) = harness.read("*", Mode::Latest, None);
     harness.tell_statuses();
-    let events = events(&reader);
-    assert_told(&events, "down");
-    let first_tick = events.iter().position(|event| event.contains('='));
-    assert_eq!(first_tick, Some(SYMBOLS));
+    assert_down_before_ticks(&events(&reader));
 }
 
 #[test]
@@ -117,10 +121,7 @@ fn a_changed_filter_is_told_before_its_ticks() {
     };
     assert!(change(&mut harness.lane, StreamId::of(1), edit, harness.now).is_some());
     harness.tell_statuses();
-    let events = events(&reader);
-    assert_told(&events, "down");
-    let first_tick = events.iter().position(|event| event.contains('='));
-    assert_eq!(first_tick, Some(SYMBOLS));
+    assert_down_before_ticks(&events(&reader));
 }
 
 #[test]
